@@ -9,4 +9,6 @@
 
 pub mod grpc;
 pub mod limits;
+pub mod sys;
 pub mod transport;
+pub mod work;

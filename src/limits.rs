@@ -1,5 +1,7 @@
 //! Every bound of the program, each with its reason. Relations between bounds are asserted at compile time.
 
+use std::time::Duration;
+
 // gRPC messages and headers
 
 /// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
@@ -18,3 +20,79 @@ pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
 const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
 const _: () = assert!(HEADER_LIST_SOFT_BYTES_MAX < HEADER_LIST_BYTES_MAX as usize);
+
+/// One answer that our client takes; a list of all cells is far smaller.
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+// The pool
+
+/// Threads for calls that block in the kernel. Most take microseconds; moving a process on cgroup v1 stalls for
+/// about 12 ms, and four of those may overlap. Each thread costs 12 KB when idle.
+pub const POOL_THREADS: usize = 4;
+/// Jobs that wait for a thread. At 12 ms each the last of them starts within a second.
+pub const POOL_QUEUE_MAX: usize = 256;
+
+// Connections and streams
+
+/// Connections at a time, over all listeners. Clients multiplex, so each is a process on the machine.
+pub const CONNECTIONS_MAX: usize = 256;
+/// SETTINGS_MAX_CONCURRENT_STREAMS of a connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+/// Streams at a time over all connections: each may hold its send buffer and a task.
+pub const STREAMS_MAX: usize = 2048;
+/// What h2 may hold of one stream's answer while the peer does not read.
+pub const SEND_BUFFER_BYTES: usize = 16 << 10;
+/// Receive windows, of a stream and of a connection: what a peer may send before we take it.
+pub const WINDOW_BYTES: u32 = 64 << 10;
+/// SETTINGS_MAX_FRAME_SIZE: the least that the protocol allows.
+pub const FRAME_BYTES_MAX: u32 = 16 << 10;
+/// SETTINGS_HEADER_TABLE_SIZE: the protocol's default, of which each connection may hold one.
+pub const HEADER_TABLE_BYTES: u32 = 4 << 10;
+/// Stream items are joined up to this size before they are sent: one DATA frame, one capacity grant.
+pub const BATCH_BYTES: usize = SEND_BUFFER_BYTES;
+
+/// Streams that we reset and of which we still ignore late frames, per connection.
+pub const LOCAL_RESETS_REMEMBERED_MAX: usize = 32;
+/// For how long; the frames that were on their way arrive within a round trip.
+pub const LOCAL_RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(1);
+/// Streams reset by the peer before we accepted them; above it the connection is closed (CVE-2023-44487).
+pub const PENDING_RESETS_MAX: usize = 32;
+/// Streams that we reset because the peer broke the protocol; above it the connection is closed.
+pub const ERROR_RESETS_MAX: usize = 128;
+/// h2's charge for unread small DATA frames, 256 per frame: 1000 of them may wait for us.
+pub const SMALL_FRAME_BUDGET: usize = 256 * 1000;
+
+/// Control frames (PING, SETTINGS, WINDOW_UPDATE, RST_STREAM, unknown …) a peer may send at once …
+pub const CONTROL_FRAMES_BURST: u32 = 1000;
+/// … and per second from then on, beside what our own answers to it justify.
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 100;
+/// Each frame that we send may cause a window update for stream and connection, a ping for the bandwidth estimate and
+/// a reset.
+pub const CONTROL_FRAMES_PER_FRAME_SENT: u32 = 4;
+/// Reads of one connection in a row before others get their turn; one read takes about 100 µs to digest at worst.
+pub const READS_IN_A_ROW: u32 = 4;
+
+// Waits for a peer
+
+/// From accept to the peer's preface and SETTINGS.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From our SETTINGS to their acknowledgement.
+pub const SETTINGS_ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// From the first byte of a frame to its last: 16 KiB at 800 bytes a second.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+/// Silence after which we ask with a PING whether the peer still lives …
+pub const SILENCE_BEFORE_PING: Duration = Duration::from_secs(60);
+/// … and for how long we wait for any byte of an answer.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection without a call for so long is asked to leave (GOAWAY); gRPC clients reconnect by themselves.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that wait for accept(2); a burst of clients fits.
+pub const ACCEPT_BACKLOG: i32 = 128;
+/// After accept(2) failed for lack of descriptors or memory.
+pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+const _: () = assert!(STREAMS_PER_CONNECTION_MAX as usize <= STREAMS_MAX);
+const _: () = assert!(HANDSHAKE_TIMEOUT.as_secs() <= SETTINGS_ACK_TIMEOUT.as_secs());
+const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());

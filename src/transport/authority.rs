@@ -18,12 +18,26 @@ enum State {
     /// At the first byte of a field representation (RFC 7541 section 6).
     Field,
     /// In the continuation bytes of an integer (section 5.1) that needs no value.
-    Integer { then: After },
+    Integer {
+        then: After,
+    },
     /// At the first byte of a string: its Huffman bit and length (section 5.2).
-    Length { string: Kind },
+    Length {
+        string: Kind,
+    },
     /// In the continuation bytes of a string's length.
-    LongLength { string: Kind, huffman: bool, length: u32, shift: u32 },
-    Text { string: Kind, huffman: bool, left: u32, symbol: Symbol },
+    LongLength {
+        string: Kind,
+        huffman: bool,
+        length: u32,
+        shift: u32,
+    },
+    Text {
+        string: Kind,
+        huffman: bool,
+        left: u32,
+        symbol: Symbol,
+    },
     /// The block made no sense; wait for the next one.
     Lost,
 }
@@ -100,7 +114,11 @@ impl State {
                     }
                     _ => symbol,
                 };
-                if left == 1 { string.next() } else { State::Text { string, huffman, left: left - 1, symbol } }
+                if left == 1 {
+                    string.next()
+                } else {
+                    State::Text { string, huffman, left: left - 1, symbol }
+                }
             }
             State::Integer { .. } | State::Lost => self,
         }
@@ -211,8 +229,27 @@ const CODE_BITS_MAX: usize = 30;
 const CODES_OF_LENGTH: [u32; CODE_BITS_MAX + 1] = {
     let mut counts = [0; CODE_BITS_MAX + 1];
     let pairs = [
-        (5, 10), (6, 26), (7, 32), (8, 6), (10, 5), (11, 3), (12, 2), (13, 6), (14, 2), (15, 3), (19, 3),
-        (20, 8), (21, 13), (22, 26), (23, 29), (24, 12), (25, 4), (26, 15), (27, 19), (28, 29), (30, 4),
+        (5, 10),
+        (6, 26),
+        (7, 32),
+        (8, 6),
+        (10, 5),
+        (11, 3),
+        (12, 2),
+        (13, 6),
+        (14, 2),
+        (15, 3),
+        (19, 3),
+        (20, 8),
+        (21, 13),
+        (22, 26),
+        (23, 29),
+        (24, 12),
+        (25, 4),
+        (26, 15),
+        (27, 19),
+        (28, 29),
+        (30, 4),
     ];
     let mut i = 0;
     while i < pairs.len() {
@@ -323,12 +360,12 @@ mod tests {
     #[test]
     fn other_fields_are_left_alone() {
         let fields: &[&[u8]] = &[
-            &[0x44, 4, b'/', b'a', b'/', b'b'],          // :path, indexed name
-            &[0x40, 1, b'/', 1, b'%'],                   // literal name and value
-            &[0x3f, 0xe1, 0x1f],                         // dynamic table size update
-            &[0xff, 0x80, 0x01],                         // long index
-            &[0x7f, 0x80, 0x01, 2, b'/', b'%'],          // long name index
-            &[0x41, 0],                                  // empty authority
+            &[0x44, 4, b'/', b'a', b'/', b'b'], // :path, indexed name
+            &[0x40, 1, b'/', 1, b'%'],          // literal name and value
+            &[0x3f, 0xe1, 0x1f],                // dynamic table size update
+            &[0xff, 0x80, 0x01],                // long index
+            &[0x7f, 0x80, 0x01, 2, b'/', b'%'], // long name index
+            &[0x41, 0],                         // empty authority
         ];
         let block = fields.concat();
         assert_eq!(rewrite(&block), block);
