@@ -7,6 +7,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod grpc;
 pub mod limits;
 pub mod sys;

@@ -96,3 +96,58 @@ pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 const _: () = assert!(STREAMS_PER_CONNECTION_MAX as usize <= STREAMS_MAX);
 const _: () = assert!(HANDSHAKE_TIMEOUT.as_secs() <= SETTINGS_ACK_TIMEOUT.as_secs());
 const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());
+
+// The daemon
+
+/// Listening sockets; more than one is already rare.
+pub const SOCKETS_MAX: usize = 8;
+/// Between SIGTERM and SIGKILL, when neither flag nor request says otherwise.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+/// The longest grace period that may be asked for.
+pub const STOP_GRACE_MAX: Duration = Duration::from_secs(3600);
+/// How long a probe's answer about the daemon's health is taken for true.
+pub const HEALTH_CACHED_FOR: Duration = Duration::from_secs(1);
+/// A probe of the pool and the cgroups that takes longer means that they are stuck.
+pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+// The worst case
+
+/// What a connection costs without streams: h2's state and buffers, its window, its header table (measured: 20 KB
+/// idle; the window may be full).
+const CONNECTION_BYTES: usize = 20 << 10;
+/// What a stream costs beside its send buffer: task, h2's entry, headers (measured: 1.6 KB; headers up to the list).
+const STREAM_BYTES: usize = (2 << 10) + HEADER_LIST_SOFT_BYTES_MAX;
+/// Binary, threads, executor (measured: 2.3 MB resident when idle).
+const IDLE_BYTES: usize = 3 << 20;
+/// A job in the queue and its request.
+const JOB_BYTES: usize = 1 << 10;
+
+/// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
+pub const WORST_CASE_BYTES: usize = IDLE_BYTES
+    + CONNECTIONS_MAX * (CONNECTION_BYTES + WINDOW_BYTES as usize + HEADER_LIST_BYTES_MAX as usize)
+    + STREAMS_MAX * (STREAM_BYTES + SEND_BUFFER_BYTES + BATCH_BYTES)
+    + REQUEST_BYTES_HELD_MAX
+    + POOL_QUEUE_MAX * JOB_BYTES;
+
+/// The limits that an operator may want to know, one a line.
+pub fn table() -> String {
+    let rows: [(&str, String); 12] = [
+        ("connections", CONNECTIONS_MAX.to_string()),
+        ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
+        ("streams in all", STREAMS_MAX.to_string()),
+        ("request message", kib(REQUEST_BYTES_MAX)),
+        ("unfinished requests in all", kib(REQUEST_BYTES_HELD_MAX)),
+        ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
+        ("send buffer per stream", kib(SEND_BUFFER_BYTES)),
+        ("receive window", kib(WINDOW_BYTES as usize)),
+        ("pool threads", POOL_THREADS.to_string()),
+        ("pool queue", POOL_QUEUE_MAX.to_string()),
+        ("control frames per second", CONTROL_FRAMES_PER_SECOND.to_string()),
+        ("memory at worst", kib(WORST_CASE_BYTES)),
+    ];
+    rows.iter().map(|(name, value)| format!("{name:28} {value:>12}\n")).collect()
+}
+
+fn kib(bytes: usize) -> String {
+    format!("{} KiB", bytes >> 10)
+}
