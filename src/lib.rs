@@ -9,3 +9,4 @@
 
 pub mod grpc;
 pub mod limits;
+pub mod proto;
