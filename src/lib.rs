@@ -10,3 +10,4 @@
 pub mod grpc;
 pub mod limits;
 pub mod proto;
+pub mod services;
