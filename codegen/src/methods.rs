@@ -22,7 +22,7 @@ fn method_impl(api: &Api) -> String {
     let from_path = each(api, |method| format!("{:?} => Method::{},\n", method.path, method.variant));
     let path = each(api, |method| format!("Method::{} => {:?},\n", method.variant, method.path));
     let kind = each(api, |method| format!("Method::{} => Kind::{:?},\n", method.variant, method.kind));
-    let planned = planned(api);
+    let is_planned = planned(api).map_or("false".to_owned(), |pattern| format!("matches!(self, {pattern})"));
     format!(
         "impl Method {{
             /// Each method, at the index of its number.
@@ -41,7 +41,7 @@ fn method_impl(api: &Api) -> String {
             pub fn kind(self) -> Kind {{ match self {{ {kind} }} }}
 
             /// True when it is declared, but no service implements it yet.
-            pub fn is_planned(self) -> bool {{ matches!(self, {planned}) }}
+            pub fn is_planned(self) -> bool {{ {is_planned} }}
         }}\n"
     )
 }
@@ -53,15 +53,16 @@ fn dispatch(api: &Api) -> String {
         .filter(|service| service.declares_trait && service.has_built_methods())
         .map(|service| service.trait_name.as_str())
         .collect();
+    let planned = planned(api).map(|pattern| format!("{pattern} => super::planned(method.path()),"));
+    let planned = planned.unwrap_or_default();
     let arms: String = api.built_methods().map(|(service, method)| arm(service, method)).collect();
     format!(
         "/// Gives one call to the service that implements it. `input` must fit the method's [`Kind`].
         pub fn call<'a, S>(services: &'a S, method: Method, input: Input) -> Answer<'a>
         where S: {} {{
-            match method {{ {arms} {} => planned(method.path()), }}
+            match method {{ {arms} {planned} }}
         }}\n",
         traits.join(" + "),
-        planned(api)
     )
 }
 
@@ -78,10 +79,11 @@ fn arm(service: &Service, method: &Method) -> String {
     )
 }
 
-/// The pattern of all planned methods. The list is never empty: Api::read checks that each of its entries is used.
-fn planned(api: &Api) -> String {
+/// The pattern of all planned methods; `None` when everything is built.
+fn planned(api: &Api) -> Option<String> {
     let planned = api.methods().filter(|(_, method)| method.planned);
-    planned.map(|(_, method)| format!("Method::{}", method.variant)).collect::<Vec<_>>().join(" | ")
+    let variants: Vec<String> = planned.map(|(_, method)| format!("Method::{}", method.variant)).collect();
+    (!variants.is_empty()).then(|| variants.join(" | "))
 }
 
 fn each(api: &Api, line: impl Fn(&Method) -> String) -> String {

@@ -1,12 +1,11 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 952f2668a4329dff.
+// Made from inputs with the fingerprint 6aa3eef8ad56500b.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::grpc::status::Status;
 use super::{
-    Channel, File, Items, ask, ask_stream, bidirectional, planned, server_streaming,
-    unary,
+    Channel, File, Items, ask, ask_stream, bidirectional, server_streaming, unary,
 };
 /// Every method of the API, planned ones too. A small value that stands for a method in logs, limits, policy and fuzzing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,7 +210,7 @@ where
         | Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
-        | Method::PodServiceFree => planned(method.path()),
+        | Method::PodServiceFree => super::planned(method.path()),
     }
 }
 /// Tells a client what it has reached.
@@ -1094,10 +1093,10 @@ pub mod aurae {
                 /// Its process id, as the daemon sees it.
                 #[prost(int32, tag = "1")]
                 pub pid: i32,
-                /// The user id that it runs as. 0 until CellServiceStartRequest.uid is built.
+                /// The user id that it was started with.
                 #[prost(uint32, tag = "2")]
                 pub uid: u32,
-                /// The group id that it runs as. 0 until CellServiceStartRequest.gid is built.
+                /// The group id that it was started with.
                 #[prost(uint32, tag = "3")]
                 pub gid: u32,
             }
