@@ -9,3 +9,5 @@
 
 pub mod grpc;
 pub mod limits;
+pub mod runtime;
+pub mod sys;
