@@ -87,6 +87,12 @@ impl Cells {
         Ok(())
     }
 
+    /// Removes our directories if no cell is left in them, as the last act of a daemon. Cells that are left stay as they
+    /// are, running; the next [`Cells::open`] ends them.
+    pub fn close(&self) -> Result<(), Error> {
+        self.tree.close()
+    }
+
     /// Makes a cell with its limits; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
         let number = self.registry().reserve_cell(&spec)?;
@@ -292,7 +298,7 @@ mod tests {
     fn each_runtime_directory_has_its_own_slice() {
         let slice = |path: &str| CellsConfig::for_runtime_dir(Path::new(path)).slice;
         assert_eq!(slice("/run/aurae"), "aurae");
-        assert_eq!(slice("/tmp/x"), "aurae-0add31e2");
+        assert_eq!(slice("/tmp/x"), "aurae-ff28930c");
         assert_ne!(slice("/tmp/x"), slice("/tmp/y"));
     }
 }

@@ -209,7 +209,8 @@ pub fn remove(path: &Path) -> Result<Removal, Error> {
     Ok(removal)
 }
 
-fn remove_one(path: &Path) -> Result<Removal, Error> {
+/// Removes one directory and nothing below it: busy when something is.
+pub fn remove_one(path: &Path) -> Result<Removal, Error> {
     match fs::remove_dir(path) {
         Ok(()) => Ok(Removal::Gone),
         Err(error) if is_gone(&error) => Ok(Removal::Gone),
