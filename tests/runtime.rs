@@ -108,7 +108,7 @@ fn wait_until_empty(ending: &Ending, patience: Duration) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         match emptied.readiness() {
             _ if left.is_zero() => return false,
-            Some(fd) => _ = readable(fd, left.min(Duration::from_secs(1))),
+            Some(fd) => _ = readable(fd, left),
             None => thread::sleep(Duration::from_millis(2)),
         }
     }
