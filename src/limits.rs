@@ -1,2 +1,1 @@
 //! Every bound of the program, each with its reason. Relations between bounds are asserted at compile time.
-

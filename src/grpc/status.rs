@@ -117,10 +117,7 @@ impl Status {
         let bad_request = rpc::BadRequest {
             field_violations: violations
                 .iter()
-                .map(|v| rpc::FieldViolation {
-                    field: v.field.clone(),
-                    description: v.description.clone(),
-                })
+                .map(|v| rpc::FieldViolation { field: v.field.clone(), description: v.description.clone() })
                 .collect(),
         };
         let details = rpc::Status {
