@@ -7,5 +7,12 @@
 
 #![deny(unsafe_code)]
 
+pub mod client;
+pub mod config;
 pub mod grpc;
 pub mod limits;
+pub mod proto;
+pub mod services;
+pub mod sys;
+pub mod transport;
+pub mod work;

@@ -1,1 +1,153 @@
 //! Every bound of the program, each with its reason. Relations between bounds are asserted at compile time.
+
+use std::time::Duration;
+
+// gRPC messages and headers
+
+/// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// All request bytes that wait for their message to be whole, over all streams. A message of the largest size
+/// always fits a few times; more is refused with RESOURCE_EXHAUSTED instead of growing.
+pub const REQUEST_BYTES_HELD_MAX: usize = 16 << 20;
+/// Headers of a request, counted as RFC 9113 does. Above it a call is answered with RESOURCE_EXHAUSTED.
+pub const HEADER_LIST_SOFT_BYTES_MAX: usize = 8 << 10;
+/// What SETTINGS_MAX_HEADER_LIST_SIZE advertises; above it h2 answers 431 or resets.
+pub const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
+/// Below it gzip's own 18 bytes and the CPU cost more than they save.
+pub const GZIP_WORTH_TRYING_BYTES: usize = 1 << 10;
+/// Inflated between two yields of the executor; takes a fraction of a millisecond.
+pub const INFLATE_STEP_BYTES: usize = 64 << 10;
+
+const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
+const _: () = assert!(HEADER_LIST_SOFT_BYTES_MAX < HEADER_LIST_BYTES_MAX as usize);
+
+/// One answer that our client takes; a list of all cells is far smaller.
+pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+// The pool
+
+/// Threads for calls that block in the kernel. Most take microseconds; moving a process on cgroup v1 stalls for
+/// about 12 ms, and four of those may overlap. Each thread costs 12 KB when idle.
+pub const POOL_THREADS: usize = 4;
+/// Jobs that wait for a thread. At 12 ms each the last of them starts within a second.
+pub const POOL_QUEUE_MAX: usize = 256;
+
+// Connections and streams
+
+/// Connections at a time, over all listeners. Clients multiplex, so each is a process on the machine.
+pub const CONNECTIONS_MAX: usize = 256;
+/// SETTINGS_MAX_CONCURRENT_STREAMS of a connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+/// Streams at a time over all connections: each may hold its send buffer and a task.
+pub const STREAMS_MAX: usize = 2048;
+/// What h2 may hold of one stream's answer while the peer does not read.
+pub const SEND_BUFFER_BYTES: usize = 16 << 10;
+/// Receive windows, of a stream and of a connection: what a peer may send before we take it.
+pub const WINDOW_BYTES: u32 = 64 << 10;
+/// SETTINGS_MAX_FRAME_SIZE: the least that the protocol allows.
+pub const FRAME_BYTES_MAX: u32 = 16 << 10;
+/// SETTINGS_HEADER_TABLE_SIZE: the protocol's default, of which each connection may hold one.
+pub const HEADER_TABLE_BYTES: u32 = 4 << 10;
+/// Stream items are joined up to this size before they are sent: one DATA frame, one capacity grant.
+pub const BATCH_BYTES: usize = SEND_BUFFER_BYTES;
+
+/// Streams that we reset and of which we still ignore late frames, per connection.
+pub const LOCAL_RESETS_REMEMBERED_MAX: usize = 32;
+/// For how long; the frames that were on their way arrive within a round trip.
+pub const LOCAL_RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(1);
+/// Streams reset by the peer before we accepted them; above it the connection is closed (CVE-2023-44487).
+pub const PENDING_RESETS_MAX: usize = 32;
+/// Streams that we reset because the peer broke the protocol; above it the connection is closed.
+pub const ERROR_RESETS_MAX: usize = 128;
+/// h2's charge for unread small DATA frames, 256 per frame: 1000 of them may wait for us.
+pub const SMALL_FRAME_BUDGET: usize = 256 * 1000;
+
+/// Control frames (PING, SETTINGS, WINDOW_UPDATE, RST_STREAM, unknown …) a peer may send at once …
+pub const CONTROL_FRAMES_BURST: u32 = 1000;
+/// … and per second from then on, beside what our own answers to it justify.
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 100;
+/// Each frame that we send may cause a window update for stream and connection, a ping for the bandwidth estimate and
+/// a reset.
+pub const CONTROL_FRAMES_PER_FRAME_SENT: u32 = 4;
+/// Reads of one connection in a row before others get their turn; one read takes about 100 µs to digest at worst.
+pub const READS_IN_A_ROW: u32 = 4;
+
+// Waits for a peer
+
+/// From accept to the peer's preface and SETTINGS.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// From our SETTINGS to their acknowledgement.
+pub const SETTINGS_ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// From the first byte of a frame to its last: 16 KiB at 800 bytes a second.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+/// Silence after which we ask with a PING whether the peer still lives …
+pub const SILENCE_BEFORE_PING: Duration = Duration::from_secs(60);
+/// … and for how long we wait for any byte of an answer.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection without a call for so long is asked to leave (GOAWAY); gRPC clients reconnect by themselves.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that wait for accept(2); a burst of clients fits.
+pub const ACCEPT_BACKLOG: i32 = 128;
+/// After accept(2) failed for lack of descriptors or memory.
+pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+const _: () = assert!(STREAMS_PER_CONNECTION_MAX as usize <= STREAMS_MAX);
+const _: () = assert!(HANDSHAKE_TIMEOUT.as_secs() <= SETTINGS_ACK_TIMEOUT.as_secs());
+const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());
+
+// The daemon
+
+/// Listening sockets; more than one is already rare.
+pub const SOCKETS_MAX: usize = 8;
+/// Between SIGTERM and SIGKILL, when neither flag nor request says otherwise.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+/// The longest grace period that may be asked for.
+pub const STOP_GRACE_MAX: Duration = Duration::from_secs(3600);
+/// How long a probe's answer about the daemon's health is taken for true.
+pub const HEALTH_CACHED_FOR: Duration = Duration::from_secs(1);
+/// A probe of the pool and the cgroups that takes longer means that they are stuck.
+pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+// The worst case
+
+/// What a connection costs without streams: h2's state and buffers, its window, its header table (measured: 20 KB
+/// idle; the window may be full).
+const CONNECTION_BYTES: usize = 20 << 10;
+/// What a stream costs beside its send buffer: task, h2's entry, headers (measured: 1.6 KB; headers up to the list).
+const STREAM_BYTES: usize = (2 << 10) + HEADER_LIST_SOFT_BYTES_MAX;
+/// Binary, threads, executor (measured: 2.3 MB resident when idle).
+const IDLE_BYTES: usize = 3 << 20;
+/// A job in the queue and its request.
+const JOB_BYTES: usize = 1 << 10;
+
+/// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
+pub const WORST_CASE_BYTES: usize = IDLE_BYTES
+    + CONNECTIONS_MAX * (CONNECTION_BYTES + WINDOW_BYTES as usize + HEADER_LIST_BYTES_MAX as usize)
+    + STREAMS_MAX * (STREAM_BYTES + SEND_BUFFER_BYTES + BATCH_BYTES)
+    + REQUEST_BYTES_HELD_MAX
+    + POOL_QUEUE_MAX * JOB_BYTES;
+
+/// The limits that an operator may want to know, one a line.
+pub fn table() -> String {
+    let rows: [(&str, String); 12] = [
+        ("connections", CONNECTIONS_MAX.to_string()),
+        ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
+        ("streams in all", STREAMS_MAX.to_string()),
+        ("request message", kib(REQUEST_BYTES_MAX)),
+        ("unfinished requests in all", kib(REQUEST_BYTES_HELD_MAX)),
+        ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
+        ("send buffer per stream", kib(SEND_BUFFER_BYTES)),
+        ("receive window", kib(WINDOW_BYTES as usize)),
+        ("pool threads", POOL_THREADS.to_string()),
+        ("pool queue", POOL_QUEUE_MAX.to_string()),
+        ("control frames per second", CONTROL_FRAMES_PER_SECOND.to_string()),
+        ("memory at worst", kib(WORST_CASE_BYTES)),
+    ];
+    rows.iter().map(|(name, value)| format!("{name:28} {value:>12}\n")).collect()
+}
+
+fn kib(bytes: usize) -> String {
+    format!("{} KiB", bytes >> 10)
+}

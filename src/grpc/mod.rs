@@ -4,4 +4,7 @@
 //! Reference: the "gRPC over HTTP2" protocol description (PROTOCOL-HTTP2.md), cited as "gRPC spec" below.
 
 pub mod call;
+pub mod encoding;
+pub mod frame;
+pub mod head;
 pub mod status;

@@ -1,0 +1,1776 @@
+// Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
+// Made from inputs with the fingerprint 6aa3eef8ad56500b.
+
+use std::future::Future;
+use crate::grpc::call::{Answer, Input, Kind};
+use crate::grpc::status::Status;
+use super::{
+    Channel, File, Items, ask, ask_stream, bidirectional, server_streaming, unary,
+};
+/// Every method of the API, planned ones too. A small value that stands for a method in logs, limits, policy and fuzzing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Method {
+    /// `/aurae.discovery.v0.DiscoveryService/Discover`
+    DiscoveryServiceDiscover,
+    /// `/aurae.observe.v0.ObserveService/GetAuraeDaemonLogStream`
+    ObserveServiceGetAuraeDaemonLogStream,
+    /// `/aurae.observe.v0.ObserveService/GetSubProcessStream`
+    ObserveServiceGetSubProcessStream,
+    /// `/aurae.runtime.v0.CellService/Allocate`
+    CellServiceAllocate,
+    /// `/aurae.runtime.v0.CellService/Free`
+    CellServiceFree,
+    /// `/aurae.runtime.v0.CellService/Start`
+    CellServiceStart,
+    /// `/aurae.runtime.v0.CellService/Stop`
+    CellServiceStop,
+    /// `/aurae.runtime.v0.CellService/List`
+    CellServiceList,
+    /// `/aurae.runtime.v0.PodService/Allocate`
+    PodServiceAllocate,
+    /// `/aurae.runtime.v0.PodService/Start`
+    PodServiceStart,
+    /// `/aurae.runtime.v0.PodService/Stop`
+    PodServiceStop,
+    /// `/aurae.runtime.v0.PodService/Free`
+    PodServiceFree,
+    /// `/grpc.health.v1.Health/Check`
+    HealthCheck,
+    /// `/grpc.health.v1.Health/List`
+    HealthList,
+    /// `/grpc.health.v1.Health/Watch`
+    HealthWatch,
+    /// `/grpc.reflection.v1.ServerReflection/ServerReflectionInfo`
+    ServerReflectionV1Info,
+    /// `/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo`
+    ServerReflectionV1alphaInfo,
+}
+impl Method {
+    /// Each method, at the index of its number.
+    pub const ALL: &'static [Method] = &[
+        Method::DiscoveryServiceDiscover,
+        Method::ObserveServiceGetAuraeDaemonLogStream,
+        Method::ObserveServiceGetSubProcessStream,
+        Method::CellServiceAllocate,
+        Method::CellServiceFree,
+        Method::CellServiceStart,
+        Method::CellServiceStop,
+        Method::CellServiceList,
+        Method::PodServiceAllocate,
+        Method::PodServiceStart,
+        Method::PodServiceStop,
+        Method::PodServiceFree,
+        Method::HealthCheck,
+        Method::HealthList,
+        Method::HealthWatch,
+        Method::ServerReflectionV1Info,
+        Method::ServerReflectionV1alphaInfo,
+    ];
+    /// The method of a request's `:path`, `/package.Service/Method`; `None` when there is no such method.
+    pub fn from_path(path: &str) -> Option<Method> {
+        let method = match path {
+            "/aurae.discovery.v0.DiscoveryService/Discover" => {
+                Method::DiscoveryServiceDiscover
+            }
+            "/aurae.observe.v0.ObserveService/GetAuraeDaemonLogStream" => {
+                Method::ObserveServiceGetAuraeDaemonLogStream
+            }
+            "/aurae.observe.v0.ObserveService/GetSubProcessStream" => {
+                Method::ObserveServiceGetSubProcessStream
+            }
+            "/aurae.runtime.v0.CellService/Allocate" => Method::CellServiceAllocate,
+            "/aurae.runtime.v0.CellService/Free" => Method::CellServiceFree,
+            "/aurae.runtime.v0.CellService/Start" => Method::CellServiceStart,
+            "/aurae.runtime.v0.CellService/Stop" => Method::CellServiceStop,
+            "/aurae.runtime.v0.CellService/List" => Method::CellServiceList,
+            "/aurae.runtime.v0.PodService/Allocate" => Method::PodServiceAllocate,
+            "/aurae.runtime.v0.PodService/Start" => Method::PodServiceStart,
+            "/aurae.runtime.v0.PodService/Stop" => Method::PodServiceStop,
+            "/aurae.runtime.v0.PodService/Free" => Method::PodServiceFree,
+            "/grpc.health.v1.Health/Check" => Method::HealthCheck,
+            "/grpc.health.v1.Health/List" => Method::HealthList,
+            "/grpc.health.v1.Health/Watch" => Method::HealthWatch,
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo" => {
+                Method::ServerReflectionV1Info
+            }
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
+                Method::ServerReflectionV1alphaInfo
+            }
+            _ => return None,
+        };
+        Some(method)
+    }
+    /// The `:path` of its requests.
+    pub fn path(self) -> &'static str {
+        match self {
+            Method::DiscoveryServiceDiscover => {
+                "/aurae.discovery.v0.DiscoveryService/Discover"
+            }
+            Method::ObserveServiceGetAuraeDaemonLogStream => {
+                "/aurae.observe.v0.ObserveService/GetAuraeDaemonLogStream"
+            }
+            Method::ObserveServiceGetSubProcessStream => {
+                "/aurae.observe.v0.ObserveService/GetSubProcessStream"
+            }
+            Method::CellServiceAllocate => "/aurae.runtime.v0.CellService/Allocate",
+            Method::CellServiceFree => "/aurae.runtime.v0.CellService/Free",
+            Method::CellServiceStart => "/aurae.runtime.v0.CellService/Start",
+            Method::CellServiceStop => "/aurae.runtime.v0.CellService/Stop",
+            Method::CellServiceList => "/aurae.runtime.v0.CellService/List",
+            Method::PodServiceAllocate => "/aurae.runtime.v0.PodService/Allocate",
+            Method::PodServiceStart => "/aurae.runtime.v0.PodService/Start",
+            Method::PodServiceStop => "/aurae.runtime.v0.PodService/Stop",
+            Method::PodServiceFree => "/aurae.runtime.v0.PodService/Free",
+            Method::HealthCheck => "/grpc.health.v1.Health/Check",
+            Method::HealthList => "/grpc.health.v1.Health/List",
+            Method::HealthWatch => "/grpc.health.v1.Health/Watch",
+            Method::ServerReflectionV1Info => {
+                "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+            }
+            Method::ServerReflectionV1alphaInfo => {
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+            }
+        }
+    }
+    /// How many messages travel each way.
+    pub fn kind(self) -> Kind {
+        match self {
+            Method::DiscoveryServiceDiscover => Kind::Unary,
+            Method::ObserveServiceGetAuraeDaemonLogStream => Kind::ServerStreaming,
+            Method::ObserveServiceGetSubProcessStream => Kind::ServerStreaming,
+            Method::CellServiceAllocate => Kind::Unary,
+            Method::CellServiceFree => Kind::Unary,
+            Method::CellServiceStart => Kind::Unary,
+            Method::CellServiceStop => Kind::Unary,
+            Method::CellServiceList => Kind::Unary,
+            Method::PodServiceAllocate => Kind::Unary,
+            Method::PodServiceStart => Kind::Unary,
+            Method::PodServiceStop => Kind::Unary,
+            Method::PodServiceFree => Kind::Unary,
+            Method::HealthCheck => Kind::Unary,
+            Method::HealthList => Kind::Unary,
+            Method::HealthWatch => Kind::ServerStreaming,
+            Method::ServerReflectionV1Info => Kind::Bidirectional,
+            Method::ServerReflectionV1alphaInfo => Kind::Bidirectional,
+        }
+    }
+    /// True when it is declared, but no service implements it yet.
+    pub fn is_planned(self) -> bool {
+        matches!(
+            self, Method::ObserveServiceGetAuraeDaemonLogStream |
+            Method::ObserveServiceGetSubProcessStream | Method::PodServiceAllocate |
+            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
+        )
+    }
+}
+/// Gives one call to the service that implements it. `input` must fit the method's [`Kind`].
+pub fn call<'a, S>(services: &'a S, method: Method, input: Input) -> Answer<'a>
+where
+    S: DiscoveryService + CellService + Health + ServerReflection,
+{
+    match method {
+        Method::DiscoveryServiceDiscover => {
+            unary(input, |request| DiscoveryService::discover(services, request))
+        }
+        Method::CellServiceAllocate => {
+            unary(input, |request| CellService::allocate(services, request))
+        }
+        Method::CellServiceFree => {
+            unary(input, |request| CellService::free(services, request))
+        }
+        Method::CellServiceStart => {
+            unary(input, |request| CellService::start(services, request))
+        }
+        Method::CellServiceStop => {
+            unary(input, |request| CellService::stop(services, request))
+        }
+        Method::CellServiceList => {
+            unary(input, |request| CellService::list(services, request))
+        }
+        Method::HealthCheck => unary(input, |request| Health::check(services, request)),
+        Method::HealthList => unary(input, |request| Health::list(services, request)),
+        Method::HealthWatch => {
+            server_streaming(input, |request| Health::watch(services, request))
+        }
+        Method::ServerReflectionV1Info => {
+            bidirectional(
+                input,
+                |requests| ServerReflection::server_reflection_info(services, requests),
+            )
+        }
+        Method::ServerReflectionV1alphaInfo => {
+            bidirectional(
+                input,
+                |requests| ServerReflection::server_reflection_info(services, requests),
+            )
+        }
+        Method::ObserveServiceGetAuraeDaemonLogStream
+        | Method::ObserveServiceGetSubProcessStream
+        | Method::PodServiceAllocate
+        | Method::PodServiceStart
+        | Method::PodServiceStop
+        | Method::PodServiceFree => super::planned(method.path()),
+    }
+}
+/// Tells a client what it has reached.
+pub trait DiscoveryService: Send + Sync {
+    /// Confirms that an Aurae daemon answers here, and says which version it is and whether it can do its work.
+    fn discover(
+        &self,
+        request: aurae::discovery::v0::DiscoverRequest,
+    ) -> impl Future<
+        Output = Result<aurae::discovery::v0::DiscoverResponse, Status>,
+    > + Send;
+}
+/// Calls `aurae.discovery.v0.DiscoveryService`. Calls that are planned, and bidirectional ones, have no stub.
+pub struct DiscoveryServiceClient<'a, C> {
+    channel: &'a C,
+}
+impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
+    pub fn new(channel: &'a C) -> Self {
+        Self { channel }
+    }
+    /// Confirms that an Aurae daemon answers here, and says which version it is and whether it can do its work.
+    pub fn discover(
+        &self,
+        request: &aurae::discovery::v0::DiscoverRequest,
+    ) -> impl Future<Output = Result<aurae::discovery::v0::DiscoverResponse, Status>> {
+        ask(self.channel, Method::DiscoveryServiceDiscover.path(), request)
+    }
+}
+/// Cells: named shares of the machine in which processes run.
+///
+/// A cell is a control group with limits. Cells form a tree, and the limits of a cell bound all cells inside it. A cell
+/// costs next to nothing until something runs in it.
+///
+/// A bad field is INVALID_ARGUMENT, with one violation for each such field in the status details. A call that fails
+/// changes nothing.
+pub trait CellService: Send + Sync {
+    /// Makes a cell and sets its limits. Starts no process. A name that is taken is ALREADY_EXISTS, a parent that does not
+    /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
+    fn allocate(
+        &self,
+        request: aurae::runtime::v0::CellServiceAllocateRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceAllocateResponse, Status>,
+    > + Send;
+    /// Ends every process in a cell, waits until none is left, and removes the cell. A cell that is not there is
+    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION.
+    fn free(
+        &self,
+        request: aurae::runtime::v0::CellServiceFreeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreeResponse, Status>,
+    > + Send;
+    /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
+    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS. A program that cannot
+    /// be executed is an error that names the reason, and leaves nothing behind.
+    fn start(
+        &self,
+        request: aurae::runtime::v0::CellServiceStartRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceStartResponse, Status>,
+    > + Send;
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
+    /// that has ended by itself can be stopped once, which frees its name; after that, and for a name that never was, the
+    /// answer is NOT_FOUND.
+    fn stop(
+        &self,
+        request: aurae::runtime::v0::CellServiceStopRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceStopResponse, Status>,
+    > + Send;
+    /// Lists all cells, as a tree, with what runs in them.
+    fn list(
+        &self,
+        request: aurae::runtime::v0::CellServiceListRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
+    > + Send;
+}
+/// Calls `aurae.runtime.v0.CellService`. Calls that are planned, and bidirectional ones, have no stub.
+pub struct CellServiceClient<'a, C> {
+    channel: &'a C,
+}
+impl<'a, C: Channel> CellServiceClient<'a, C> {
+    pub fn new(channel: &'a C) -> Self {
+        Self { channel }
+    }
+    /// Makes a cell and sets its limits. Starts no process. A name that is taken is ALREADY_EXISTS, a parent that does not
+    /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
+    pub fn allocate(
+        &self,
+        request: &aurae::runtime::v0::CellServiceAllocateRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceAllocateResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceAllocate.path(), request)
+    }
+    /// Ends every process in a cell, waits until none is left, and removes the cell. A cell that is not there is
+    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION.
+    pub fn free(
+        &self,
+        request: &aurae::runtime::v0::CellServiceFreeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreeResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceFree.path(), request)
+    }
+    /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
+    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS. A program that cannot
+    /// be executed is an error that names the reason, and leaves nothing behind.
+    pub fn start(
+        &self,
+        request: &aurae::runtime::v0::CellServiceStartRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceStartResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceStart.path(), request)
+    }
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
+    /// that has ended by itself can be stopped once, which frees its name; after that, and for a name that never was, the
+    /// answer is NOT_FOUND.
+    pub fn stop(
+        &self,
+        request: &aurae::runtime::v0::CellServiceStopRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceStopResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceStop.path(), request)
+    }
+    /// Lists all cells, as a tree, with what runs in them.
+    pub fn list(
+        &self,
+        request: &aurae::runtime::v0::CellServiceListRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceList.path(), request)
+    }
+}
+/// Tells load balancers and supervisors whether to send calls here.
+pub trait Health: Send + Sync {
+    /// The state of one service, now. An unknown service is NOT_FOUND.
+    fn check(
+        &self,
+        request: grpc::health::v1::HealthCheckRequest,
+    ) -> impl Future<
+        Output = Result<grpc::health::v1::HealthCheckResponse, Status>,
+    > + Send;
+    /// The state of every service, now, under its full name; the server as a whole under the empty name.
+    fn list(
+        &self,
+        request: grpc::health::v1::HealthListRequest,
+    ) -> impl Future<
+        Output = Result<grpc::health::v1::HealthListResponse, Status>,
+    > + Send;
+    /// The state of one service at once, and again each time the daemon notices that it has changed. The state of an
+    /// unknown service is SERVICE_UNKNOWN. Ends with UNAVAILABLE when the daemon stops.
+    fn watch(
+        &self,
+        request: grpc::health::v1::HealthCheckRequest,
+    ) -> impl Future<
+        Output = Result<Items<grpc::health::v1::HealthCheckResponse>, Status>,
+    > + Send;
+}
+/// Calls `grpc.health.v1.Health`. Calls that are planned, and bidirectional ones, have no stub.
+pub struct HealthClient<'a, C> {
+    channel: &'a C,
+}
+impl<'a, C: Channel> HealthClient<'a, C> {
+    pub fn new(channel: &'a C) -> Self {
+        Self { channel }
+    }
+    /// The state of one service, now. An unknown service is NOT_FOUND.
+    pub fn check(
+        &self,
+        request: &grpc::health::v1::HealthCheckRequest,
+    ) -> impl Future<Output = Result<grpc::health::v1::HealthCheckResponse, Status>> {
+        ask(self.channel, Method::HealthCheck.path(), request)
+    }
+    /// The state of every service, now, under its full name; the server as a whole under the empty name.
+    pub fn list(
+        &self,
+        request: &grpc::health::v1::HealthListRequest,
+    ) -> impl Future<Output = Result<grpc::health::v1::HealthListResponse, Status>> {
+        ask(self.channel, Method::HealthList.path(), request)
+    }
+    /// The state of one service at once, and again each time the daemon notices that it has changed. The state of an
+    /// unknown service is SERVICE_UNKNOWN. Ends with UNAVAILABLE when the daemon stops.
+    pub fn watch(
+        &self,
+        request: &grpc::health::v1::HealthCheckRequest,
+    ) -> impl Future<
+        Output = Result<Items<grpc::health::v1::HealthCheckResponse>, Status>,
+    > {
+        ask_stream(self.channel, Method::HealthWatch.path(), request)
+    }
+}
+/// Gives clients the API of this server, so that they can call it without its .proto files.
+pub trait ServerReflection: Send + Sync {
+    /// One answer for each request, in order. The answers must come from one server, hence the stream.
+    fn server_reflection_info(
+        &self,
+        requests: Items<grpc::reflection::v1::ServerReflectionRequest>,
+    ) -> impl Future<
+        Output = Result<Items<grpc::reflection::v1::ServerReflectionResponse>, Status>,
+    > + Send;
+}
+/// The full name of every service, planned and empty ones too.
+pub static SERVICES: &[&str] = &[
+    "aurae.discovery.v0.DiscoveryService",
+    "aurae.observe.v0.ObserveService",
+    "aurae.runtime.v0.CellService",
+    "aurae.runtime.v0.PodService",
+    "aurae.runtime.v0.SpawnService",
+    "aurae.runtime.v0.InstanceService",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+/// Every file of the API, sorted by name.
+pub static FILES: &[File] = &[
+    File {
+        name: "aurae/discovery/v0/discovery.proto",
+        start: 0,
+        end: 262,
+        dependencies: &[],
+        messages: "\
+aurae.discovery.v0.DiscoverRequest\n\
+aurae.discovery.v0.DiscoverResponse\n\
+",
+        members: "\
+aurae.discovery.v0.DiscoverResponse.healthy\n\
+aurae.discovery.v0.DiscoverResponse.version\n\
+aurae.discovery.v0.DiscoveryService\n\
+aurae.discovery.v0.DiscoveryService.Discover\n\
+",
+    },
+    File {
+        name: "aurae/observe/v0/observe.proto",
+        start: 262,
+        end: 905,
+        dependencies: &[],
+        messages: "\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest\n\
+aurae.observe.v0.GetSubProcessStreamRequest\n\
+aurae.observe.v0.LogItem\n\
+",
+        members: "\
+aurae.observe.v0.GetSubProcessStreamRequest.channel_type\n\
+aurae.observe.v0.GetSubProcessStreamRequest.process_id\n\
+aurae.observe.v0.LOG_CHANNEL_TYPE_STDERR\n\
+aurae.observe.v0.LOG_CHANNEL_TYPE_STDOUT\n\
+aurae.observe.v0.LOG_CHANNEL_TYPE_UNSPECIFIED\n\
+aurae.observe.v0.LogChannelType\n\
+aurae.observe.v0.LogItem.channel\n\
+aurae.observe.v0.LogItem.line\n\
+aurae.observe.v0.LogItem.timestamp\n\
+aurae.observe.v0.ObserveService\n\
+aurae.observe.v0.ObserveService.GetAuraeDaemonLogStream\n\
+aurae.observe.v0.ObserveService.GetSubProcessStream\n\
+",
+    },
+    File {
+        name: "aurae/runtime/v0/runtime.proto",
+        start: 905,
+        end: 4526,
+        dependencies: &[],
+        messages: "\
+aurae.runtime.v0.Cell\n\
+aurae.runtime.v0.CellExecutable\n\
+aurae.runtime.v0.CellGraphNode\n\
+aurae.runtime.v0.CellServiceAllocateRequest\n\
+aurae.runtime.v0.CellServiceAllocateResponse\n\
+aurae.runtime.v0.CellServiceFreeRequest\n\
+aurae.runtime.v0.CellServiceFreeResponse\n\
+aurae.runtime.v0.CellServiceListRequest\n\
+aurae.runtime.v0.CellServiceListResponse\n\
+aurae.runtime.v0.CellServiceStartRequest\n\
+aurae.runtime.v0.CellServiceStartResponse\n\
+aurae.runtime.v0.CellServiceStopRequest\n\
+aurae.runtime.v0.CellServiceStopResponse\n\
+aurae.runtime.v0.Container\n\
+aurae.runtime.v0.CpuController\n\
+aurae.runtime.v0.CpusetController\n\
+aurae.runtime.v0.Executable\n\
+aurae.runtime.v0.MemoryController\n\
+aurae.runtime.v0.Pod\n\
+aurae.runtime.v0.PodServiceAllocateRequest\n\
+aurae.runtime.v0.PodServiceAllocateResponse\n\
+aurae.runtime.v0.PodServiceFreeRequest\n\
+aurae.runtime.v0.PodServiceFreeResponse\n\
+aurae.runtime.v0.PodServiceStartRequest\n\
+aurae.runtime.v0.PodServiceStartResponse\n\
+aurae.runtime.v0.PodServiceStopRequest\n\
+aurae.runtime.v0.PodServiceStopResponse\n\
+",
+        members: "\
+aurae.runtime.v0.CELL_EXECUTABLE_STATE_EXITED\n\
+aurae.runtime.v0.CELL_EXECUTABLE_STATE_RUNNING\n\
+aurae.runtime.v0.CELL_EXECUTABLE_STATE_UNSPECIFIED\n\
+aurae.runtime.v0.Cell.cpu\n\
+aurae.runtime.v0.Cell.cpuset\n\
+aurae.runtime.v0.Cell.isolate_network\n\
+aurae.runtime.v0.Cell.isolate_process\n\
+aurae.runtime.v0.Cell.memory\n\
+aurae.runtime.v0.Cell.name\n\
+aurae.runtime.v0.CellExecutable._exit_code\n\
+aurae.runtime.v0.CellExecutable._exit_signal\n\
+aurae.runtime.v0.CellExecutable.description\n\
+aurae.runtime.v0.CellExecutable.exit_code\n\
+aurae.runtime.v0.CellExecutable.exit_signal\n\
+aurae.runtime.v0.CellExecutable.name\n\
+aurae.runtime.v0.CellExecutable.pid\n\
+aurae.runtime.v0.CellExecutable.state\n\
+aurae.runtime.v0.CellExecutableState\n\
+aurae.runtime.v0.CellGraphNode.cell\n\
+aurae.runtime.v0.CellGraphNode.children\n\
+aurae.runtime.v0.CellGraphNode.executables\n\
+aurae.runtime.v0.CellService\n\
+aurae.runtime.v0.CellService.Allocate\n\
+aurae.runtime.v0.CellService.Free\n\
+aurae.runtime.v0.CellService.List\n\
+aurae.runtime.v0.CellService.Start\n\
+aurae.runtime.v0.CellService.Stop\n\
+aurae.runtime.v0.CellServiceAllocateRequest.cell\n\
+aurae.runtime.v0.CellServiceAllocateResponse.cell_name\n\
+aurae.runtime.v0.CellServiceAllocateResponse.cgroup_v2\n\
+aurae.runtime.v0.CellServiceFreeRequest._grace_period_ms\n\
+aurae.runtime.v0.CellServiceFreeRequest.cell_name\n\
+aurae.runtime.v0.CellServiceFreeRequest.grace_period_ms\n\
+aurae.runtime.v0.CellServiceListResponse.cells\n\
+aurae.runtime.v0.CellServiceStartRequest._gid\n\
+aurae.runtime.v0.CellServiceStartRequest._uid\n\
+aurae.runtime.v0.CellServiceStartRequest.cell_name\n\
+aurae.runtime.v0.CellServiceStartRequest.executable\n\
+aurae.runtime.v0.CellServiceStartRequest.gid\n\
+aurae.runtime.v0.CellServiceStartRequest.uid\n\
+aurae.runtime.v0.CellServiceStartResponse.gid\n\
+aurae.runtime.v0.CellServiceStartResponse.pid\n\
+aurae.runtime.v0.CellServiceStartResponse.uid\n\
+aurae.runtime.v0.CellServiceStopRequest._grace_period_ms\n\
+aurae.runtime.v0.CellServiceStopRequest.cell_name\n\
+aurae.runtime.v0.CellServiceStopRequest.executable_name\n\
+aurae.runtime.v0.CellServiceStopRequest.grace_period_ms\n\
+aurae.runtime.v0.Container.image\n\
+aurae.runtime.v0.Container.name\n\
+aurae.runtime.v0.Container.registry\n\
+aurae.runtime.v0.CpuController._max\n\
+aurae.runtime.v0.CpuController._period\n\
+aurae.runtime.v0.CpuController._weight\n\
+aurae.runtime.v0.CpuController.max\n\
+aurae.runtime.v0.CpuController.period\n\
+aurae.runtime.v0.CpuController.weight\n\
+aurae.runtime.v0.CpusetController._cpus\n\
+aurae.runtime.v0.CpusetController._mems\n\
+aurae.runtime.v0.CpusetController.cpus\n\
+aurae.runtime.v0.CpusetController.mems\n\
+aurae.runtime.v0.Executable.command\n\
+aurae.runtime.v0.Executable.description\n\
+aurae.runtime.v0.Executable.name\n\
+aurae.runtime.v0.InstanceService\n\
+aurae.runtime.v0.MemoryController._high\n\
+aurae.runtime.v0.MemoryController._low\n\
+aurae.runtime.v0.MemoryController._max\n\
+aurae.runtime.v0.MemoryController._min\n\
+aurae.runtime.v0.MemoryController.high\n\
+aurae.runtime.v0.MemoryController.low\n\
+aurae.runtime.v0.MemoryController.max\n\
+aurae.runtime.v0.MemoryController.min\n\
+aurae.runtime.v0.Pod.name\n\
+aurae.runtime.v0.PodService\n\
+aurae.runtime.v0.PodService.Allocate\n\
+aurae.runtime.v0.PodService.Free\n\
+aurae.runtime.v0.PodService.Start\n\
+aurae.runtime.v0.PodService.Stop\n\
+aurae.runtime.v0.PodServiceAllocateRequest.pod\n\
+aurae.runtime.v0.PodServiceStartRequest.name\n\
+aurae.runtime.v0.PodServiceStopRequest.container_name\n\
+aurae.runtime.v0.PodServiceStopRequest.pod_name\n\
+aurae.runtime.v0.SpawnService\n\
+",
+    },
+    File {
+        name: "grpc/health/v1/health.proto",
+        start: 4526,
+        end: 5283,
+        dependencies: &[],
+        messages: "\
+grpc.health.v1.HealthCheckRequest\n\
+grpc.health.v1.HealthCheckResponse\n\
+grpc.health.v1.HealthListRequest\n\
+grpc.health.v1.HealthListResponse\n\
+grpc.health.v1.HealthListResponse.StatusesEntry\n\
+",
+        members: "\
+grpc.health.v1.Health\n\
+grpc.health.v1.Health.Check\n\
+grpc.health.v1.Health.List\n\
+grpc.health.v1.Health.Watch\n\
+grpc.health.v1.HealthCheckRequest.service\n\
+grpc.health.v1.HealthCheckResponse.NOT_SERVING\n\
+grpc.health.v1.HealthCheckResponse.SERVICE_UNKNOWN\n\
+grpc.health.v1.HealthCheckResponse.SERVING\n\
+grpc.health.v1.HealthCheckResponse.ServingStatus\n\
+grpc.health.v1.HealthCheckResponse.UNKNOWN\n\
+grpc.health.v1.HealthCheckResponse.status\n\
+grpc.health.v1.HealthListResponse.StatusesEntry.key\n\
+grpc.health.v1.HealthListResponse.StatusesEntry.value\n\
+grpc.health.v1.HealthListResponse.statuses\n\
+",
+    },
+    File {
+        name: "grpc/reflection/v1/reflection.proto",
+        start: 5283,
+        end: 6923,
+        dependencies: &[],
+        messages: "\
+grpc.reflection.v1.ErrorResponse\n\
+grpc.reflection.v1.ExtensionNumberResponse\n\
+grpc.reflection.v1.ExtensionRequest\n\
+grpc.reflection.v1.FileDescriptorResponse\n\
+grpc.reflection.v1.ListServiceResponse\n\
+grpc.reflection.v1.ServerReflectionRequest\n\
+grpc.reflection.v1.ServerReflectionResponse\n\
+grpc.reflection.v1.ServiceResponse\n\
+",
+        members: "\
+grpc.reflection.v1.ErrorResponse.error_code\n\
+grpc.reflection.v1.ErrorResponse.error_message\n\
+grpc.reflection.v1.ExtensionNumberResponse.base_type_name\n\
+grpc.reflection.v1.ExtensionNumberResponse.extension_number\n\
+grpc.reflection.v1.ExtensionRequest.containing_type\n\
+grpc.reflection.v1.ExtensionRequest.extension_number\n\
+grpc.reflection.v1.FileDescriptorResponse.file_descriptor_proto\n\
+grpc.reflection.v1.ListServiceResponse.service\n\
+grpc.reflection.v1.ServerReflection\n\
+grpc.reflection.v1.ServerReflection.ServerReflectionInfo\n\
+grpc.reflection.v1.ServerReflectionRequest.all_extension_numbers_of_type\n\
+grpc.reflection.v1.ServerReflectionRequest.file_by_filename\n\
+grpc.reflection.v1.ServerReflectionRequest.file_containing_extension\n\
+grpc.reflection.v1.ServerReflectionRequest.file_containing_symbol\n\
+grpc.reflection.v1.ServerReflectionRequest.host\n\
+grpc.reflection.v1.ServerReflectionRequest.list_services\n\
+grpc.reflection.v1.ServerReflectionRequest.message_request\n\
+grpc.reflection.v1.ServerReflectionResponse.all_extension_numbers_response\n\
+grpc.reflection.v1.ServerReflectionResponse.error_response\n\
+grpc.reflection.v1.ServerReflectionResponse.file_descriptor_response\n\
+grpc.reflection.v1.ServerReflectionResponse.list_services_response\n\
+grpc.reflection.v1.ServerReflectionResponse.message_response\n\
+grpc.reflection.v1.ServerReflectionResponse.original_request\n\
+grpc.reflection.v1.ServerReflectionResponse.valid_host\n\
+grpc.reflection.v1.ServiceResponse.name\n\
+",
+    },
+    File {
+        name: "grpc/reflection/v1alpha/reflection.proto",
+        start: 6923,
+        end: 8618,
+        dependencies: &[],
+        messages: "\
+grpc.reflection.v1alpha.ErrorResponse\n\
+grpc.reflection.v1alpha.ExtensionNumberResponse\n\
+grpc.reflection.v1alpha.ExtensionRequest\n\
+grpc.reflection.v1alpha.FileDescriptorResponse\n\
+grpc.reflection.v1alpha.ListServiceResponse\n\
+grpc.reflection.v1alpha.ServerReflectionRequest\n\
+grpc.reflection.v1alpha.ServerReflectionResponse\n\
+grpc.reflection.v1alpha.ServiceResponse\n\
+",
+        members: "\
+grpc.reflection.v1alpha.ErrorResponse.error_code\n\
+grpc.reflection.v1alpha.ErrorResponse.error_message\n\
+grpc.reflection.v1alpha.ExtensionNumberResponse.base_type_name\n\
+grpc.reflection.v1alpha.ExtensionNumberResponse.extension_number\n\
+grpc.reflection.v1alpha.ExtensionRequest.containing_type\n\
+grpc.reflection.v1alpha.ExtensionRequest.extension_number\n\
+grpc.reflection.v1alpha.FileDescriptorResponse.file_descriptor_proto\n\
+grpc.reflection.v1alpha.ListServiceResponse.service\n\
+grpc.reflection.v1alpha.ServerReflection\n\
+grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.all_extension_numbers_of_type\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.file_by_filename\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.file_containing_extension\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.file_containing_symbol\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.host\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.list_services\n\
+grpc.reflection.v1alpha.ServerReflectionRequest.message_request\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.all_extension_numbers_response\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.error_response\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.file_descriptor_response\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.list_services_response\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.message_response\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.original_request\n\
+grpc.reflection.v1alpha.ServerReflectionResponse.valid_host\n\
+grpc.reflection.v1alpha.ServiceResponse.name\n\
+",
+    },
+];
+/// The files' descriptors, each at its [`File`]'s place.
+pub static DESCRIPTORS: &[u8] = include_bytes!("descriptor.bin");
+pub mod aurae {
+    pub mod discovery {
+        pub mod v0 {
+            /// Asks for nothing in particular: there is one daemon behind a socket.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct DiscoverRequest {}
+            impl ::prost::Name for DiscoverRequest {
+                const NAME: &'static str = "DiscoverRequest";
+                const PACKAGE: &'static str = "aurae.discovery.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.discovery.v0.DiscoverRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.discovery.v0.DiscoverRequest".into()
+                }
+            }
+            /// What the daemon says about itself.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct DiscoverResponse {
+                /// True when the daemon can run cells now: its workers answer and the cgroup hierarchy can be used. Computed
+                /// on request; an answer may be up to one second old.
+                #[prost(bool, tag = "1")]
+                pub healthy: bool,
+                /// The daemon's version, in the form MAJOR.MINOR.PATCH.
+                #[prost(string, tag = "2")]
+                pub version: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for DiscoverResponse {
+                const NAME: &'static str = "DiscoverResponse";
+                const PACKAGE: &'static str = "aurae.discovery.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.discovery.v0.DiscoverResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.discovery.v0.DiscoverResponse".into()
+                }
+            }
+        }
+    }
+    pub mod observe {
+        pub mod v0 {
+            /// Asks for the daemon's log; there is one, so there is nothing to choose.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct GetAuraeDaemonLogStreamRequest {}
+            impl ::prost::Name for GetAuraeDaemonLogStreamRequest {
+                const NAME: &'static str = "GetAuraeDaemonLogStreamRequest";
+                const PACKAGE: &'static str = "aurae.observe.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.observe.v0.GetAuraeDaemonLogStreamRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.observe.v0.GetAuraeDaemonLogStreamRequest".into()
+                }
+            }
+            /// Says whose output is wanted, and which part of it.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct GetSubProcessStreamRequest {
+                /// Which output; LOG_CHANNEL_TYPE_UNSPECIFIED is both.
+                #[prost(enumeration = "LogChannelType", tag = "1")]
+                pub channel_type: i32,
+                /// The process id that CellServiceStartResponse.pid gave.
+                #[prost(int64, tag = "2")]
+                pub process_id: i64,
+            }
+            impl ::prost::Name for GetSubProcessStreamRequest {
+                const NAME: &'static str = "GetSubProcessStreamRequest";
+                const PACKAGE: &'static str = "aurae.observe.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.observe.v0.GetSubProcessStreamRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.observe.v0.GetSubProcessStreamRequest".into()
+                }
+            }
+            /// One line of output.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct LogItem {
+                /// Where the line comes from: "NAME::stdout" or "NAME::stderr" for the executable NAME, "auraed" for the daemon.
+                #[prost(string, tag = "1")]
+                pub channel: ::prost::alloc::string::String,
+                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than the daemon's
+                /// bound arrives in several items.
+                #[prost(string, tag = "2")]
+                pub line: ::prost::alloc::string::String,
+                /// When the daemon read the line: whole seconds since 1970-01-01 00:00 UTC.
+                #[prost(int64, tag = "3")]
+                pub timestamp: i64,
+            }
+            impl ::prost::Name for LogItem {
+                const NAME: &'static str = "LogItem";
+                const PACKAGE: &'static str = "aurae.observe.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.observe.v0.LogItem".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.observe.v0.LogItem".into()
+                }
+            }
+            /// The outputs of a process.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum LogChannelType {
+                /// No choice: both outputs.
+                Unspecified = 0,
+                /// Standard output only.
+                Stdout = 1,
+                /// Standard error only.
+                Stderr = 2,
+            }
+            impl LogChannelType {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "LOG_CHANNEL_TYPE_UNSPECIFIED",
+                        Self::Stdout => "LOG_CHANNEL_TYPE_STDOUT",
+                        Self::Stderr => "LOG_CHANNEL_TYPE_STDERR",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "LOG_CHANNEL_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+                        "LOG_CHANNEL_TYPE_STDOUT" => Some(Self::Stdout),
+                        "LOG_CHANNEL_TYPE_STDERR" => Some(Self::Stderr),
+                        _ => None,
+                    }
+                }
+            }
+        }
+    }
+    pub mod runtime {
+        pub mod v0 {
+            /// A share of the machine, and how far it is cut off from the rest.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Cell {
+                /// One or more labels joined by "/", at most 8: "a/b" is the cell "b" inside the cell "a", which must exist. A label
+                /// is 1 to 63 of the characters A-Z, a-z, 0-9 and "-", and neither starts nor ends in "-".
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+                /// Processor time. Not set: no limit.
+                #[prost(message, optional, tag = "2")]
+                pub cpu: ::core::option::Option<CpuController>,
+                /// Which processors and memory nodes may be used. Not set: those of the parent.
+                #[prost(message, optional, tag = "3")]
+                pub cpuset: ::core::option::Option<CpusetController>,
+                /// Memory. Not set: no limit. Setting it is refused with UNIMPLEMENTED until it is built.
+                #[prost(message, optional, tag = "4")]
+                pub memory: ::core::option::Option<MemoryController>,
+                /// True: what runs in the cell gets its own process ids, System V IPC, host name and mounts, with a /proc that shows
+                /// the cell only. True is refused with UNIMPLEMENTED until it is built.
+                #[prost(bool, tag = "10")]
+                pub isolate_process: bool,
+                /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. True is refused
+                /// with UNIMPLEMENTED until it is built.
+                #[prost(bool, tag = "11")]
+                pub isolate_network: bool,
+            }
+            impl ::prost::Name for Cell {
+                const NAME: &'static str = "Cell";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Cell".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Cell".into()
+                }
+            }
+            /// Limits on processor time.
+            /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu>
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CpuController {
+                /// The share of processor time among the cells of the same parent, when they compete. 1 to 10000; the kernel's own
+                /// default is 100.
+                #[prost(uint64, optional, tag = "1")]
+                pub weight: ::core::option::Option<u64>,
+                /// Processor time that the cell may use in each period, in microseconds, summed over all processors. At least 0;
+                /// values below 1000, the kernel's smallest, count as 1000. Not set: no limit.
+                #[prost(int64, optional, tag = "2")]
+                pub max: ::core::option::Option<i64>,
+                /// The length of the period that max speaks of, in microseconds. 1000 to 1000000; not set: 1000000. Without max it
+                /// has no effect.
+                #[prost(uint64, optional, tag = "3")]
+                pub period: ::core::option::Option<u64>,
+            }
+            impl ::prost::Name for CpuController {
+                const NAME: &'static str = "CpuController";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CpuController".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CpuController".into()
+                }
+            }
+            /// Limits on where the processes of a cell run.
+            /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#cpuset>
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CpusetController {
+                /// Processors, as a list of numbers and ranges: "0-3,7". They must be among those of the parent. Not set: all of
+                /// those.
+                #[prost(string, optional, tag = "1")]
+                pub cpus: ::core::option::Option<::prost::alloc::string::String>,
+                /// Memory nodes, in the same form and by the same rule.
+                #[prost(string, optional, tag = "2")]
+                pub mems: ::core::option::Option<::prost::alloc::string::String>,
+            }
+            impl ::prost::Name for CpusetController {
+                const NAME: &'static str = "CpusetController";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CpusetController".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CpusetController".into()
+                }
+            }
+            /// Limits on memory, in bytes, each at least 0.
+            /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#memory>
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct MemoryController {
+                /// Memory that the kernel never takes from the cell.
+                #[prost(int64, optional, tag = "1")]
+                pub min: ::core::option::Option<i64>,
+                /// Memory that the kernel takes from the cell only when it finds none elsewhere.
+                #[prost(int64, optional, tag = "2")]
+                pub low: ::core::option::Option<i64>,
+                /// Above this, the processes of the cell are slowed down and their memory is reclaimed.
+                #[prost(int64, optional, tag = "3")]
+                pub high: ::core::option::Option<i64>,
+                /// The cell never has more than this: a process that needs more is killed.
+                #[prost(int64, optional, tag = "4")]
+                pub max: ::core::option::Option<i64>,
+            }
+            impl ::prost::Name for MemoryController {
+                const NAME: &'static str = "MemoryController";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.MemoryController".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.MemoryController".into()
+                }
+            }
+            /// A program to run.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Executable {
+                /// 1 to 255 bytes of UTF-8 without NUL; unique in its cell while the executable is there.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+                /// A command line for /bin/sh -c. Not empty, and without NUL. Runs in "/", in a session of its own, with a small
+                /// environment: PATH, HOME, AURAE_CELL and AURAE_EXECUTABLE.
+                #[prost(string, tag = "2")]
+                pub command: ::prost::alloc::string::String,
+                /// A text for people; kept and shown by List.
+                #[prost(string, tag = "4")]
+                pub description: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for Executable {
+                const NAME: &'static str = "Executable";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Executable".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Executable".into()
+                }
+            }
+            /// Asks for a new cell.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceAllocateRequest {
+                /// The cell to make. Required.
+                #[prost(message, optional, tag = "1")]
+                pub cell: ::core::option::Option<Cell>,
+            }
+            impl ::prost::Name for CellServiceAllocateRequest {
+                const NAME: &'static str = "CellServiceAllocateRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceAllocateRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceAllocateRequest".into()
+                }
+            }
+            /// Says what was made.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceAllocateResponse {
+                /// The name of the cell, as it was asked for.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// True on a machine with the unified cgroup hierarchy (version 2), false on one with version 1 or both.
+                #[prost(bool, tag = "2")]
+                pub cgroup_v2: bool,
+            }
+            impl ::prost::Name for CellServiceAllocateResponse {
+                const NAME: &'static str = "CellServiceAllocateResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceAllocateResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceAllocateResponse".into()
+                }
+            }
+            /// Asks for the end of a cell.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceFreeRequest {
+                /// The name of the cell.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// How long the processes may take to end after SIGTERM, in milliseconds, before they are killed. 0 kills them at
+                /// once. Not set: the daemon's own setting.
+                #[prost(uint32, optional, tag = "100")]
+                pub grace_period_ms: ::core::option::Option<u32>,
+            }
+            impl ::prost::Name for CellServiceFreeRequest {
+                const NAME: &'static str = "CellServiceFreeRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceFreeRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceFreeRequest".into()
+                }
+            }
+            /// The cell is gone.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceFreeResponse {}
+            impl ::prost::Name for CellServiceFreeResponse {
+                const NAME: &'static str = "CellServiceFreeResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceFreeResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceFreeResponse".into()
+                }
+            }
+            /// Asks for a program to be started.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceStartRequest {
+                /// The cell to run in. Required.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// What to run. Required.
+                #[prost(message, optional, tag = "2")]
+                pub executable: ::core::option::Option<Executable>,
+                /// The user id to run as. Not set: the daemon's. Setting it is refused with UNIMPLEMENTED until it is built.
+                #[prost(uint32, optional, tag = "3")]
+                pub uid: ::core::option::Option<u32>,
+                /// The group id to run as. Not set: the daemon's. Setting it is refused with UNIMPLEMENTED until it is built.
+                #[prost(uint32, optional, tag = "4")]
+                pub gid: ::core::option::Option<u32>,
+            }
+            impl ::prost::Name for CellServiceStartRequest {
+                const NAME: &'static str = "CellServiceStartRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceStartRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceStartRequest".into()
+                }
+            }
+            /// The program runs.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceStartResponse {
+                /// Its process id, as the daemon sees it.
+                #[prost(int32, tag = "1")]
+                pub pid: i32,
+                /// The user id that it was started with.
+                #[prost(uint32, tag = "2")]
+                pub uid: u32,
+                /// The group id that it was started with.
+                #[prost(uint32, tag = "3")]
+                pub gid: u32,
+            }
+            impl ::prost::Name for CellServiceStartResponse {
+                const NAME: &'static str = "CellServiceStartResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceStartResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceStartResponse".into()
+                }
+            }
+            /// Asks for the end of an executable.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceStopRequest {
+                /// The cell that it was started in.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// The name that it was started under.
+                #[prost(string, tag = "2")]
+                pub executable_name: ::prost::alloc::string::String,
+                /// How long its processes may take to end after SIGTERM, in milliseconds, before they are killed. 0 kills them at
+                /// once. Not set: the daemon's own setting.
+                #[prost(uint32, optional, tag = "100")]
+                pub grace_period_ms: ::core::option::Option<u32>,
+            }
+            impl ::prost::Name for CellServiceStopRequest {
+                const NAME: &'static str = "CellServiceStopRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceStopRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceStopRequest".into()
+                }
+            }
+            /// The executable and all that it started are gone.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceStopResponse {}
+            impl ::prost::Name for CellServiceStopResponse {
+                const NAME: &'static str = "CellServiceStopResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceStopResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceStopResponse".into()
+                }
+            }
+            /// Asks for all cells.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceListRequest {}
+            impl ::prost::Name for CellServiceListRequest {
+                const NAME: &'static str = "CellServiceListRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceListRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceListRequest".into()
+                }
+            }
+            /// All cells.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct CellServiceListResponse {
+                /// The cells that are in no other cell, by name; the others are inside these.
+                #[prost(message, repeated, tag = "1")]
+                pub cells: ::prost::alloc::vec::Vec<CellGraphNode>,
+            }
+            impl ::prost::Name for CellServiceListResponse {
+                const NAME: &'static str = "CellServiceListResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceListResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceListResponse".into()
+                }
+            }
+            /// A cell, the cells inside it, and what runs in it.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct CellGraphNode {
+                /// The cell with its full name and the limits that it was allocated with.
+                #[prost(message, optional, tag = "1")]
+                pub cell: ::core::option::Option<Cell>,
+                /// The cells directly inside this one, by name.
+                #[prost(message, repeated, tag = "2")]
+                pub children: ::prost::alloc::vec::Vec<CellGraphNode>,
+                /// The executables of this cell itself, by name.
+                #[prost(message, repeated, tag = "100")]
+                pub executables: ::prost::alloc::vec::Vec<CellExecutable>,
+            }
+            impl ::prost::Name for CellGraphNode {
+                const NAME: &'static str = "CellGraphNode";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellGraphNode".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellGraphNode".into()
+                }
+            }
+            /// An executable that was started in a cell and not stopped since.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellExecutable {
+                /// The name that it was started under.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+                /// The description that it was started with.
+                #[prost(string, tag = "2")]
+                pub description: ::prost::alloc::string::String,
+                /// The process id that CellServiceStartResponse gave. Once the executable has exited, the kernel may have given the
+                /// number to another process.
+                #[prost(int32, tag = "3")]
+                pub pid: i32,
+                /// Whether it still runs.
+                #[prost(enumeration = "CellExecutableState", tag = "4")]
+                pub state: i32,
+                /// What it exited with, 0 to 255. Set only when it has exited, and no signal ended it.
+                #[prost(int32, optional, tag = "5")]
+                pub exit_code: ::core::option::Option<i32>,
+                /// The number of the signal that ended it. Set only when one did.
+                #[prost(int32, optional, tag = "6")]
+                pub exit_signal: ::core::option::Option<i32>,
+            }
+            impl ::prost::Name for CellExecutable {
+                const NAME: &'static str = "CellExecutable";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellExecutable".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellExecutable".into()
+                }
+            }
+            /// A group of containers that share network and storage.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Pod {
+                /// The name of the pod.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for Pod {
+                const NAME: &'static str = "Pod";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Pod".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Pod".into()
+                }
+            }
+            /// One container of a pod.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Container {
+                /// The name of the container.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+                /// Where its image is, as a full address: no registry is implied by a short name.
+                #[prost(string, tag = "2")]
+                pub image: ::prost::alloc::string::String,
+                /// The public part of the registry that the image is in, such as "ghcr.io". It is put before the image.
+                #[prost(string, tag = "3")]
+                pub registry: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for Container {
+                const NAME: &'static str = "Container";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Container".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Container".into()
+                }
+            }
+            /// Asks for a new pod.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceAllocateRequest {
+                /// The pod to make. Required.
+                #[prost(message, optional, tag = "1")]
+                pub pod: ::core::option::Option<Pod>,
+            }
+            impl ::prost::Name for PodServiceAllocateRequest {
+                const NAME: &'static str = "PodServiceAllocateRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceAllocateRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceAllocateRequest".into()
+                }
+            }
+            /// The pod is there.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceAllocateResponse {}
+            impl ::prost::Name for PodServiceAllocateResponse {
+                const NAME: &'static str = "PodServiceAllocateResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceAllocateResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceAllocateResponse".into()
+                }
+            }
+            /// Asks for a pod to be started.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceStartRequest {
+                /// The name of the pod.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for PodServiceStartRequest {
+                const NAME: &'static str = "PodServiceStartRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceStartRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceStartRequest".into()
+                }
+            }
+            /// The pod runs.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceStartResponse {}
+            impl ::prost::Name for PodServiceStartResponse {
+                const NAME: &'static str = "PodServiceStartResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceStartResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceStartResponse".into()
+                }
+            }
+            /// Asks for the end of one container.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceStopRequest {
+                /// The name of the pod.
+                #[prost(string, tag = "1")]
+                pub pod_name: ::prost::alloc::string::String,
+                /// The name of the container in it.
+                #[prost(string, tag = "2")]
+                pub container_name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for PodServiceStopRequest {
+                const NAME: &'static str = "PodServiceStopRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceStopRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceStopRequest".into()
+                }
+            }
+            /// The container is gone.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceStopResponse {}
+            impl ::prost::Name for PodServiceStopResponse {
+                const NAME: &'static str = "PodServiceStopResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceStopResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceStopResponse".into()
+                }
+            }
+            /// Asks for the end of a pod.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceFreeRequest {}
+            impl ::prost::Name for PodServiceFreeRequest {
+                const NAME: &'static str = "PodServiceFreeRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceFreeRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceFreeRequest".into()
+                }
+            }
+            /// The pod is gone.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PodServiceFreeResponse {}
+            impl ::prost::Name for PodServiceFreeResponse {
+                const NAME: &'static str = "PodServiceFreeResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PodServiceFreeResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PodServiceFreeResponse".into()
+                }
+            }
+            /// The life of an executable.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum CellExecutableState {
+                /// Not told.
+                Unspecified = 0,
+                /// The process that was started runs.
+                Running = 1,
+                /// The process that was started has ended. The name is held until it is stopped.
+                Exited = 2,
+            }
+            impl CellExecutableState {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "CELL_EXECUTABLE_STATE_UNSPECIFIED",
+                        Self::Running => "CELL_EXECUTABLE_STATE_RUNNING",
+                        Self::Exited => "CELL_EXECUTABLE_STATE_EXITED",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "CELL_EXECUTABLE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                        "CELL_EXECUTABLE_STATE_RUNNING" => Some(Self::Running),
+                        "CELL_EXECUTABLE_STATE_EXITED" => Some(Self::Exited),
+                        _ => None,
+                    }
+                }
+            }
+        }
+    }
+}
+pub mod grpc {
+    pub mod health {
+        pub mod v1 {
+            /// Says which service is meant.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct HealthCheckRequest {
+                /// The full name of a service, such as "aurae.runtime.v0.CellService"; empty for the server as a whole.
+                #[prost(string, tag = "1")]
+                pub service: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for HealthCheckRequest {
+                const NAME: &'static str = "HealthCheckRequest";
+                const PACKAGE: &'static str = "grpc.health.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.health.v1.HealthCheckRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.health.v1.HealthCheckRequest".into()
+                }
+            }
+            /// The state of a service.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct HealthCheckResponse {
+                /// The state.
+                #[prost(enumeration = "health_check_response::ServingStatus", tag = "1")]
+                pub status: i32,
+            }
+            /// Nested message and enum types in `HealthCheckResponse`.
+            pub mod health_check_response {
+                /// The states that a service can be in.
+                #[derive(
+                    Clone,
+                    Copy,
+                    Debug,
+                    PartialEq,
+                    Eq,
+                    Hash,
+                    PartialOrd,
+                    Ord,
+                    ::prost::Enumeration
+                )]
+                #[repr(i32)]
+                pub enum ServingStatus {
+                    /// Not told.
+                    Unknown = 0,
+                    /// Calls are answered.
+                    Serving = 1,
+                    /// Calls are likely to fail.
+                    NotServing = 2,
+                    /// There is no such service. Only in answers of Watch.
+                    ServiceUnknown = 3,
+                }
+                impl ServingStatus {
+                    /// String value of the enum field names used in the ProtoBuf definition.
+                    ///
+                    /// The values are not transformed in any way and thus are considered stable
+                    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                    pub fn as_str_name(&self) -> &'static str {
+                        match self {
+                            Self::Unknown => "UNKNOWN",
+                            Self::Serving => "SERVING",
+                            Self::NotServing => "NOT_SERVING",
+                            Self::ServiceUnknown => "SERVICE_UNKNOWN",
+                        }
+                    }
+                    /// Creates an enum from field names used in the ProtoBuf definition.
+                    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                        match value {
+                            "UNKNOWN" => Some(Self::Unknown),
+                            "SERVING" => Some(Self::Serving),
+                            "NOT_SERVING" => Some(Self::NotServing),
+                            "SERVICE_UNKNOWN" => Some(Self::ServiceUnknown),
+                            _ => None,
+                        }
+                    }
+                }
+            }
+            impl ::prost::Name for HealthCheckResponse {
+                const NAME: &'static str = "HealthCheckResponse";
+                const PACKAGE: &'static str = "grpc.health.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.health.v1.HealthCheckResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.health.v1.HealthCheckResponse".into()
+                }
+            }
+            /// Asks for all services.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct HealthListRequest {}
+            impl ::prost::Name for HealthListRequest {
+                const NAME: &'static str = "HealthListRequest";
+                const PACKAGE: &'static str = "grpc.health.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.health.v1.HealthListRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.health.v1.HealthListRequest".into()
+                }
+            }
+            /// The states of all services.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct HealthListResponse {
+                /// State by full name.
+                #[prost(btree_map = "string, message", tag = "1")]
+                pub statuses: ::prost::alloc::collections::BTreeMap<
+                    ::prost::alloc::string::String,
+                    HealthCheckResponse,
+                >,
+            }
+            impl ::prost::Name for HealthListResponse {
+                const NAME: &'static str = "HealthListResponse";
+                const PACKAGE: &'static str = "grpc.health.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.health.v1.HealthListResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.health.v1.HealthListResponse".into()
+                }
+            }
+        }
+    }
+    pub mod reflection {
+        pub mod v1 {
+            /// One question.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ServerReflectionRequest {
+                /// The name that the client knows this server by; comes back in the answer.
+                #[prost(string, tag = "1")]
+                pub host: ::prost::alloc::string::String,
+                /// The question itself.
+                #[prost(
+                    oneof = "server_reflection_request::MessageRequest",
+                    tags = "3, 4, 5, 6, 7"
+                )]
+                pub message_request: ::core::option::Option<
+                    server_reflection_request::MessageRequest,
+                >,
+            }
+            /// Nested message and enum types in `ServerReflectionRequest`.
+            pub mod server_reflection_request {
+                /// The question itself.
+                #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+                pub enum MessageRequest {
+                    /// Which file has this name?
+                    #[prost(string, tag = "3")]
+                    FileByFilename(::prost::alloc::string::String),
+                    /// Which file declares this symbol? A full name, such as "package.Service", "package.Service.Method" or
+                    /// "package.Message".
+                    #[prost(string, tag = "4")]
+                    FileContainingSymbol(::prost::alloc::string::String),
+                    /// Which file declares this extension?
+                    #[prost(message, tag = "5")]
+                    FileContainingExtension(super::ExtensionRequest),
+                    /// Which extensions does the message of this full name have?
+                    #[prost(string, tag = "6")]
+                    AllExtensionNumbersOfType(::prost::alloc::string::String),
+                    /// Which services are there? The text has no meaning.
+                    #[prost(string, tag = "7")]
+                    ListServices(::prost::alloc::string::String),
+                }
+            }
+            impl ::prost::Name for ServerReflectionRequest {
+                const NAME: &'static str = "ServerReflectionRequest";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ServerReflectionRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ServerReflectionRequest".into()
+                }
+            }
+            /// Names an extension.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ExtensionRequest {
+                /// The full name of the message that is extended.
+                #[prost(string, tag = "1")]
+                pub containing_type: ::prost::alloc::string::String,
+                /// The field number of the extension.
+                #[prost(int32, tag = "2")]
+                pub extension_number: i32,
+            }
+            impl ::prost::Name for ExtensionRequest {
+                const NAME: &'static str = "ExtensionRequest";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ExtensionRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ExtensionRequest".into()
+                }
+            }
+            /// The answer to one question.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct ServerReflectionResponse {
+                /// The host of the question.
+                #[prost(string, tag = "1")]
+                pub valid_host: ::prost::alloc::string::String,
+                /// The question.
+                #[prost(message, optional, tag = "2")]
+                pub original_request: ::core::option::Option<ServerReflectionRequest>,
+                /// The answer itself.
+                #[prost(
+                    oneof = "server_reflection_response::MessageResponse",
+                    tags = "4, 5, 6, 7"
+                )]
+                pub message_response: ::core::option::Option<
+                    server_reflection_response::MessageResponse,
+                >,
+            }
+            /// Nested message and enum types in `ServerReflectionResponse`.
+            pub mod server_reflection_response {
+                /// The answer itself.
+                #[derive(Clone, PartialEq, ::prost::Oneof)]
+                pub enum MessageResponse {
+                    /// To the questions for a file.
+                    #[prost(message, tag = "4")]
+                    FileDescriptorResponse(super::FileDescriptorResponse),
+                    /// To all_extension_numbers_of_type.
+                    #[prost(message, tag = "5")]
+                    AllExtensionNumbersResponse(super::ExtensionNumberResponse),
+                    /// To list_services.
+                    #[prost(message, tag = "6")]
+                    ListServicesResponse(super::ListServiceResponse),
+                    /// To a question that cannot be answered.
+                    #[prost(message, tag = "7")]
+                    ErrorResponse(super::ErrorResponse),
+                }
+            }
+            impl ::prost::Name for ServerReflectionResponse {
+                const NAME: &'static str = "ServerReflectionResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ServerReflectionResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ServerReflectionResponse".into()
+                }
+            }
+            /// A file and what it imports.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct FileDescriptorResponse {
+                /// Each an encoded google.protobuf.FileDescriptorProto: the file that was asked for, then those of its imports, direct
+                /// or not, that this stream has not carried yet.
+                #[prost(bytes = "bytes", repeated, tag = "1")]
+                pub file_descriptor_proto: ::prost::alloc::vec::Vec<
+                    ::prost::bytes::Bytes,
+                >,
+            }
+            impl ::prost::Name for FileDescriptorResponse {
+                const NAME: &'static str = "FileDescriptorResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.FileDescriptorResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.FileDescriptorResponse".into()
+                }
+            }
+            /// The extensions of a message.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ExtensionNumberResponse {
+                /// The full name of the message.
+                #[prost(string, tag = "1")]
+                pub base_type_name: ::prost::alloc::string::String,
+                /// Their field numbers.
+                #[prost(int32, repeated, tag = "2")]
+                pub extension_number: ::prost::alloc::vec::Vec<i32>,
+            }
+            impl ::prost::Name for ExtensionNumberResponse {
+                const NAME: &'static str = "ExtensionNumberResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ExtensionNumberResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ExtensionNumberResponse".into()
+                }
+            }
+            /// All services.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct ListServiceResponse {
+                /// One entry each.
+                #[prost(message, repeated, tag = "1")]
+                pub service: ::prost::alloc::vec::Vec<ServiceResponse>,
+            }
+            impl ::prost::Name for ListServiceResponse {
+                const NAME: &'static str = "ListServiceResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ListServiceResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ListServiceResponse".into()
+                }
+            }
+            /// One service.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ServiceResponse {
+                /// Its full name.
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for ServiceResponse {
+                const NAME: &'static str = "ServiceResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ServiceResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ServiceResponse".into()
+                }
+            }
+            /// Why there is no answer.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ErrorResponse {
+                /// The number of a gRPC status code.
+                #[prost(int32, tag = "1")]
+                pub error_code: i32,
+                /// For people.
+                #[prost(string, tag = "2")]
+                pub error_message: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for ErrorResponse {
+                const NAME: &'static str = "ErrorResponse";
+                const PACKAGE: &'static str = "grpc.reflection.v1";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "grpc.reflection.v1.ErrorResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/grpc.reflection.v1.ErrorResponse".into()
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The services of the API. Each translates between messages and the runtime, and knows nothing of sockets, frames or
+//! how a call got here.
+
+pub mod discovery;
+pub mod health;
+pub mod reflection;
+pub mod vitals;
+
+#[cfg(test)]
+mod tests {
+    //! The services put together and called as the daemon and a client do: by path, with bytes.
+
+    use std::future::ready;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use smol::future::block_on;
+    use smol::stream::StreamExt;
+
+    use crate::grpc::call::{Input, Messages, Reply};
+    use crate::grpc::status::{Code, Status};
+    use crate::proto::aurae::discovery::v0::*;
+    use crate::proto::aurae::runtime::v0::*;
+    use crate::proto::grpc::health::v1::health_check_response::ServingStatus;
+    use crate::proto::grpc::health::v1::*;
+    use crate::proto::grpc::reflection::v1::*;
+    use crate::proto::*;
+
+    use super::discovery::Discovery;
+    use super::health::HealthService;
+    use super::reflection::Reflection;
+    use super::vitals::Vitals;
+
+    struct Services {
+        discovery: Discovery,
+        health: HealthService,
+        reflection: Reflection,
+    }
+
+    fn services() -> Services {
+        let vitals = Arc::new(Vitals::new(Box::new(|| Box::pin(ready(true)))));
+        Services {
+            discovery: Discovery { vitals: Arc::clone(&vitals) },
+            health: HealthService { vitals },
+            reflection: Reflection,
+        }
+    }
+
+    impl DiscoveryService for Services {
+        async fn discover(&self, request: DiscoverRequest) -> Result<DiscoverResponse, Status> {
+            self.discovery.discover(request).await
+        }
+    }
+
+    impl Health for Services {
+        async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
+            self.health.check(request).await
+        }
+
+        async fn list(&self, request: HealthListRequest) -> Result<HealthListResponse, Status> {
+            self.health.list(request).await
+        }
+
+        async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
+            self.health.watch(request).await
+        }
+    }
+
+    impl ServerReflection for Services {
+        async fn server_reflection_info(
+            &self,
+            requests: Items<ServerReflectionRequest>,
+        ) -> Result<Items<ServerReflectionResponse>, Status> {
+            self.reflection.server_reflection_info(requests).await
+        }
+    }
+
+    /// There are no cells here; each method says the name of the cell that it was called for.
+    impl CellService for Services {
+        async fn allocate(
+            &self,
+            request: CellServiceAllocateRequest,
+        ) -> Result<CellServiceAllocateResponse, Status> {
+            let cell_name = request.cell.unwrap_or_default().name;
+            Ok(CellServiceAllocateResponse { cell_name, cgroup_v2: true })
+        }
+
+        async fn free(&self, request: CellServiceFreeRequest) -> Result<CellServiceFreeResponse, Status> {
+            Err(no_cell(request.cell_name))
+        }
+
+        async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
+            Err(no_cell(request.cell_name))
+        }
+
+        async fn stop(&self, request: CellServiceStopRequest) -> Result<CellServiceStopResponse, Status> {
+            Err(no_cell(request.cell_name))
+        }
+
+        async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
+            Ok(CellServiceListResponse { cells: Vec::new() })
+        }
+    }
+
+    fn no_cell(name: String) -> Status {
+        Status::new(Code::NotFound, name)
+    }
+
+    /// A channel without a socket.
+    impl Channel for Services {
+        async fn unary(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
+            match reply(self, path, Input::One(message)).await? {
+                Reply::One(message) => Ok(message),
+                Reply::Many(_) => panic!("{path} is not unary"),
+            }
+        }
+
+        async fn server_streaming(&self, path: &'static str, message: Bytes) -> Result<Messages, Status> {
+            match reply(self, path, Input::One(message)).await? {
+                Reply::Many(messages) => Ok(messages),
+                Reply::One(_) => panic!("{path} gives one message"),
+            }
+        }
+    }
+
+    async fn reply(services: &Services, path: &str, input: Input) -> Result<Reply, Status> {
+        call(services, Method::from_path(path).expect("a known path"), input).await
+    }
+
+    #[test]
+    fn a_client_gets_what_the_service_gives() {
+        let services = services();
+        let discovered = block_on(DiscoveryServiceClient::new(&services).discover(&DiscoverRequest {}));
+        assert!(discovered.expect("discover answers").healthy);
+
+        let cells = CellServiceClient::new(&services);
+        let cell = Some(Cell { name: "a/b".to_owned(), ..Cell::default() });
+        let allocated = block_on(cells.allocate(&CellServiceAllocateRequest { cell }));
+        assert_eq!(allocated.expect("allocate answers").cell_name, "a/b");
+
+        let request = CellServiceFreeRequest { cell_name: "gone".to_owned(), grace_period_ms: Some(0) };
+        assert_eq!(block_on(cells.free(&request)), Err(no_cell("gone".to_owned())));
+    }
+
+    #[test]
+    fn a_client_gets_a_stream() {
+        let services = services();
+        let health = HealthClient::new(&services);
+        let items = block_on(health.watch(&HealthCheckRequest::default())).expect("watch begins");
+        services.health.vitals.shut_down();
+        let items: Vec<_> = block_on(items.map(|item| item.map(|response| response.status())).collect());
+        assert_eq!(items[0], Ok(ServingStatus::NotServing));
+        assert_eq!(items[1].as_ref().unwrap_err().code, Code::Unavailable);
+        assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn both_versions_of_reflection_have_one_handler() {
+        let services = services();
+        let request: &[u8] = b"\x3a\x01*"; // list_services: "*"
+        for path in [
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ] {
+            let input = Input::Many(Box::pin(smol::stream::iter([Ok(Bytes::from_static(request))])));
+            let Ok(Reply::Many(answers)) = block_on(reply(&services, path, input)) else { panic!("{path}") };
+            let answers: Vec<_> = block_on(answers.collect());
+            let [Ok(answer)] = answers.as_slice() else { panic!("{path}: {answers:?}") };
+            let name = SERVICES[0].as_bytes();
+            assert!(answer.windows(name.len()).any(|window| window == name), "{path}");
+        }
+    }
+
+    /// Whatever the bytes are, each method ends in an answer or a status.
+    #[test]
+    fn every_method_answers_an_empty_message() {
+        let services = services();
+        for method in Method::ALL.iter().copied().filter(|method| !method.is_planned()) {
+            let input = match method.kind() {
+                crate::grpc::call::Kind::Bidirectional => Input::Many(Box::pin(smol::stream::empty())),
+                _ => Input::One(Bytes::new()),
+            };
+            if let Err(status) = block_on(call(&services, method, input)) {
+                assert_eq!(status.code, Code::NotFound, "{method:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_planned_method_says_so() {
+        let services = services();
+        for method in Method::ALL.iter().copied().filter(|method| method.is_planned()) {
+            let Err(status) = block_on(call(&services, method, Input::One(Bytes::new()))) else {
+                panic!("{method:?} was served")
+            };
+            let message = format!("{} is planned, not built yet", &method.path()[1..]);
+            assert_eq!(status, Status::new(Code::Unimplemented, message));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One connection: handshake, then a loop over what can happen to it, until it ends.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::server::{self, SendResponse};
+use h2::{Ping, PingPong, RecvStream};
+use smol::Timer;
+use smol::future::{self, FutureExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::monitor::{Monitor, Streams, Verdict};
+use super::wire::Wire;
+use super::{Permit, Server, Service, request};
+use crate::limits;
+
+/// Serves a peer on `io` until it leaves, breaks a rule, or the daemon stops. Says what ended it, for the log.
+pub async fn serve<S, T>(server: Arc<Server<S>>, io: T) -> Result<(), String>
+where
+    S: Service,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let monitor = Arc::new(Monitor::new(Instant::now()));
+    let wire = Wire::new(io, monitor.clone());
+    let handshake =
+        async { handshake_options().handshake(wire).await.map_err(|e| format!("handshake: {e}")) };
+    let late = async {
+        Timer::after(server.timeouts.handshake).await;
+        Err("handshake: it sent no preface in time".to_owned())
+    };
+    let stopped = async {
+        server.stop.ordered().await;
+        Err("handshake: the daemon is stopping".to_owned())
+    };
+    let mut h2 = future::or(handshake, future::or(late, stopped)).await?;
+    let pings = h2.ping_pong().expect("taken once, here");
+    let mut connection = Connection {
+        h2,
+        pings,
+        monitor,
+        streams: Streams { last_open: Instant::now(), pinged: None },
+        watch: Timer::at(Instant::now()),
+        hard_stop: None,
+        server: server.clone(),
+    };
+    let mut stop_ordered = Box::pin(async move { server.stop.ordered().await });
+    loop {
+        match poll_fn(|cx| connection.poll_event(cx, stop_ordered.as_mut())).await {
+            Event::Stream(request, respond) => connection.spawn(request, respond),
+            Event::StopOrdered => connection.start_stop(),
+            Event::Judged(verdict) => connection.obey(verdict)?,
+            Event::HardStop => return Err("it did not end its calls in time after GOAWAY".to_owned()),
+            Event::Ended(result) => return result,
+        }
+    }
+}
+
+/// Every option, so that no default of h2 decides what a peer may cost.
+fn handshake_options() -> server::Builder {
+    let mut options = server::Builder::new();
+    options
+        .initial_window_size(limits::WINDOW_BYTES)
+        .initial_connection_window_size(limits::WINDOW_BYTES)
+        .max_frame_size(limits::FRAME_BYTES_MAX)
+        .max_header_list_size(limits::HEADER_LIST_BYTES_MAX)
+        .header_table_size(limits::HEADER_TABLE_BYTES)
+        .max_concurrent_streams(limits::STREAMS_PER_CONNECTION_MAX)
+        .max_concurrent_reset_streams(limits::LOCAL_RESETS_REMEMBERED_MAX)
+        .reset_stream_duration(limits::LOCAL_RESETS_REMEMBERED_FOR)
+        .max_pending_accept_reset_streams(limits::PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(Some(limits::ERROR_RESETS_MAX))
+        .max_send_buffer_size(limits::SEND_BUFFER_BYTES)
+        .data_frame_budget(limits::SMALL_FRAME_BUDGET);
+    options
+}
+
+struct Connection<S, T> {
+    h2: server::Connection<Wire<T>, Bytes>,
+    pings: PingPong,
+    monitor: Arc<Monitor>,
+    streams: Streams,
+    /// Fires when the peer has to be judged again.
+    watch: Timer,
+    /// Runs once the daemon stops.
+    hard_stop: Option<Timer>,
+    server: Arc<Server<S>>,
+}
+
+enum Event {
+    Stream(http::Request<RecvStream>, SendResponse<Bytes>),
+    StopOrdered,
+    HardStop,
+    Judged(Verdict),
+    Ended(Result<(), String>),
+}
+
+impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        stop: Pin<&mut (impl Future<Output = ()> + ?Sized)>,
+    ) -> Poll<Event> {
+        let (stopping, event) = match &mut self.hard_stop {
+            None => (stop.poll(cx), Event::StopOrdered),
+            Some(timer) => (timer.poll(cx).map(drop), Event::HardStop),
+        };
+        if stopping.is_ready() {
+            return Poll::Ready(event);
+        }
+        // Nothing is done with the pong: any byte from the peer shows that it lives.
+        let _ = self.pings.poll_pong(cx);
+        if let Poll::Ready(accepted) = self.h2.poll_accept(cx) {
+            return Poll::Ready(match accepted {
+                Some(Ok((request, respond))) => Event::Stream(request, respond),
+                Some(Err(error)) => Event::Ended(ended(&error)),
+                None => Event::Ended(Ok(())),
+            });
+        }
+        ready!(self.watch.poll(cx));
+        Poll::Ready(Event::Judged(self.judge()))
+    }
+
+    fn spawn(&mut self, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
+        self.streams.last_open = Instant::now();
+        let permit: Option<Permit> = self.server.streams.take_one();
+        let stream = request::serve(self.server.clone(), request, respond, permit, self.monitor.clone());
+        self.server.executor.spawn(stream).detach();
+    }
+
+    fn start_stop(&mut self) {
+        self.h2.graceful_shutdown();
+        self.hard_stop = Some(Timer::after(self.server.timeouts.stop));
+    }
+
+    fn judge(&mut self) -> Verdict {
+        let now = Instant::now();
+        if self.h2.has_streams() {
+            self.streams.last_open = now;
+        }
+        self.monitor.facts().judge(self.streams, &self.server.timeouts, now)
+    }
+
+    fn obey(&mut self, verdict: Verdict) -> Result<(), String> {
+        let now = Instant::now();
+        let timeouts = &self.server.timeouts;
+        let next = match verdict {
+            Verdict::WaitUntil(at) => at,
+            Verdict::Ping => {
+                // An error means that an earlier ping is under way: its deadline stands.
+                let _ = self.pings.send_ping(Ping::opaque());
+                self.streams.pinged = Some(now);
+                now + timeouts.ping
+            }
+            Verdict::Leave => {
+                self.h2.graceful_shutdown();
+                self.streams.last_open = now;
+                now + timeouts.ping
+            }
+            Verdict::Cut(why) => return Err(why.to_owned()),
+        };
+        self.watch.set_at(next);
+        Ok(())
+    }
+}
+
+/// A peer that closes without GOAWAY is no error: most clients do.
+fn ended(error: &h2::Error) -> Result<(), String> {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+    match error.get_io().map(std::io::Error::kind) {
+        Some(BrokenPipe | ConnectionReset | NotConnected | UnexpectedEof) => Ok(()),
+        _ => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,196 @@
+//! Listening sockets: where they are, who may connect, and the loop that accepts.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_io::Async;
+use nix::sys::socket as nix_socket;
+use nix::sys::stat::{Mode, fchmod};
+use smol::Timer;
+use smol::future::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Server, Service, Socket, connection};
+use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX};
+use crate::sys;
+use crate::work::panic_text;
+
+/// Where a daemon listens or a client connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+impl Address {
+    /// `IP:PORT` is a TCP address; everything else is the path of a Unix socket.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Unix(text.into()), Self::Tcp)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// A bound socket. Dropping it removes the socket file, unless somebody has put another in its place.
+pub struct Listener {
+    address: Address,
+    socket: Listening,
+}
+
+enum Listening {
+    Unix { socket: Async<UnixListener>, file: FileIdentity },
+    Tcp(Async<TcpListener>),
+}
+
+/// Device and inode: the file itself, whatever its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileIdentity(u64, u64);
+
+impl Listener {
+    /// Binds and listens. A socket file that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// Says in words what is in the way: a path that is not a socket (never deleted), a socket in use, the error of
+    /// bind(2).
+    pub fn bind(address: Address) -> Result<Self, String> {
+        let failed = |why: &dyn fmt::Display| format!("cannot listen on {address}: {why}");
+        let socket = match &address {
+            Address::Unix(path) => {
+                clear_stale(path).map_err(|why| failed(&why))?;
+                bind_unix(path).map_err(|why| failed(&why))?
+            }
+            Address::Tcp(address) => {
+                Listening::Tcp(Async::<TcpListener>::bind(*address).map_err(|e| failed(&e))?)
+            }
+        };
+        Ok(Self { address, socket })
+    }
+
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Accepts until the daemon stops; connections go on without the listener.
+    pub async fn run<S: Service>(self, server: Arc<Server<S>>) {
+        server.stop.ordered().or(self.accept_all(&server)).await;
+    }
+
+    async fn accept_all<S: Service>(&self, server: &Arc<Server<S>>) {
+        loop {
+            let accepted = match &self.socket {
+                Listening::Unix { socket, .. } => {
+                    socket.accept().await.map(|(stream, _)| welcome(server, Socket::new(stream)))
+                }
+                Listening::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
+                    // Answers are small and complete: waiting to join them only adds delay.
+                    let _ = stream.get_ref().set_nodelay(true);
+                    welcome(server, Socket::new(stream));
+                }),
+            };
+            if let Err(error) = accepted {
+                log::warn!("accepting a connection on {} failed: {error}", self.address);
+                Timer::after(ACCEPT_RETRY_DELAY).await;
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let (Address::Unix(path), Listening::Unix { file, .. }) = (&self.address, &self.socket) else {
+            return;
+        };
+        let removed = match FileIdentity::of(path) {
+            Ok(now) if now == *file => fs::remove_file(path),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            log::warn!("cannot remove the socket {}: {error}", path.display());
+        }
+    }
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|file| Self(file.dev(), file.ino()))
+    }
+}
+
+/// Makes room for the socket where a dead daemon has left one.
+fn clear_stale(path: &Path) -> Result<(), String> {
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    if !file.file_type().is_socket() {
+        return Err("the path exists and is not a socket; remove it or choose another path".to_owned());
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err("another process listens there; stop it or choose another path".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            log::info!("replacing the stale socket {}", path.display());
+            fs::remove_file(path).map_err(|error| format!("cannot remove the stale socket: {error}"))
+        }
+        Err(error) => Err(format!("cannot tell whether somebody listens there: {error}")),
+    }
+}
+
+fn bind_unix(path: &Path) -> Result<Listening, String> {
+    let address = nix_socket::UnixAddr::new(path)
+        .map_err(|_| "the path is longer than the 107 bytes that unix(7) allows; choose a shorter one")?;
+    let bound = || -> nix::Result<_> {
+        let socket = nix_socket::socket(
+            nix_socket::AddressFamily::Unix,
+            nix_socket::SockType::Stream,
+            nix_socket::SockFlag::SOCK_CLOEXEC | nix_socket::SockFlag::SOCK_NONBLOCK,
+            None,
+        )?;
+        // The file takes the socket's mode at bind(2): nobody else can connect at any moment.
+        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        nix_socket::bind(socket.as_raw_fd(), &address)?;
+        nix_socket::listen(&socket, nix_socket::Backlog::new(ACCEPT_BACKLOG)?)?;
+        Ok(socket)
+    };
+    let socket = UnixListener::from(bound().map_err(|error| error.to_string())?);
+    let file = FileIdentity::of(path).map_err(|error| error.to_string())?;
+    let socket = Async::new(socket).map_err(|error| error.to_string())?;
+    Ok(Listening::Unix { socket, file })
+}
+
+/// Gives a new connection its task, or closes it where there are too many.
+fn welcome<S: Service>(server: &Arc<Server<S>>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    let Some(permit) = server.connections.take_one() else {
+        log::warn!("closed a new connection: {CONNECTIONS_MAX} are open, the limit");
+        return;
+    };
+    let shared = server.clone();
+    let task = async move {
+        let served = std::panic::AssertUnwindSafe(connection::serve(shared.clone(), io)).catch_unwind().await;
+        match served {
+            Ok(Ok(())) => log::debug!("a connection ended"),
+            Ok(Err(why)) => log::info!("a connection was ended: {why}"),
+            Err(panic) => log::error!("a connection panicked: {}", panic_text(&*panic)),
+        }
+        drop(permit);
+        if shared.connections() == 0 {
+            sys::heap::trim();
+        }
+    };
+    server.executor.spawn(task).detach();
+}

@@ -1,0 +1,184 @@
+//! gRPC calls over h2 on smol: sockets, connections, streams. Generic over one trait; it never names a service.
+//!
+//! A request's way, in order:
+//! 1. [`listen`] accepts a socket and takes a connection permit.
+//! 2. [`connection`] puts the socket under [`wire`], sets h2's limits, handshakes under a timer, then accepts streams;
+//!    each becomes a task of its own.
+//! 3. [`request`] checks the head and the path; a bad one is answered before the body is read.
+//! 4. [`body`] finds the messages in the DATA frames and opens the window as bytes are taken.
+//! 5. The [`Service`] answers with a message, a stream of them, or a status.
+//! 6. [`response`] sends headers, DATA only as the peer grants capacity, and exactly one status.
+
+mod authority;
+mod body;
+mod connection;
+pub mod listen;
+mod monitor;
+mod request;
+mod response;
+mod scanner;
+mod socket;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use smol::Executor;
+use smol::channel::{self, Receiver, Sender};
+
+use crate::grpc::call::{Answer, Input, Kind};
+use crate::limits;
+
+pub use connection::serve;
+pub use socket::Socket;
+
+/// What the transport serves: paths become methods, methods take input and give an answer.
+pub trait Service: Send + Sync + 'static {
+    type Method: Copy + Send + Sync + 'static;
+
+    /// The method of an exact path, `/package.Service/Method`.
+    fn method(&self, path: &str) -> Option<Self::Method>;
+    fn kind(&self, method: Self::Method) -> Kind;
+    /// Starts a call. The future is dropped when the caller has gone; it runs on the executor and must not block.
+    fn call<'a>(&'a self, method: Self::Method, input: Input) -> Answer<'a>;
+}
+
+/// What all connections of a daemon share.
+pub struct Server<S> {
+    service: S,
+    executor: &'static Executor<'static>,
+    stop: Stop,
+    timeouts: Timeouts,
+    connections: Counter,
+    streams: Counter,
+    request_bytes: Counter,
+}
+
+impl<S: Service> Server<S> {
+    pub fn new(
+        service: S,
+        executor: &'static Executor<'static>,
+        stop: Stop,
+        timeouts: Timeouts,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            service,
+            executor,
+            stop,
+            timeouts,
+            connections: Counter::new(limits::CONNECTIONS_MAX),
+            streams: Counter::new(limits::STREAMS_MAX),
+            request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
+        })
+    }
+
+    pub fn service(&self) -> &S {
+        &self.service
+    }
+
+    /// Connections that are open now.
+    pub fn connections(&self) -> usize {
+        self.connections.taken()
+    }
+}
+
+/// How long a peer may keep us waiting. The default is what `limits` says; tests ask for less.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub handshake: Duration,
+    pub settings_ack: Duration,
+    pub frame: Duration,
+    pub silence: Duration,
+    pub ping: Duration,
+    pub idle: Duration,
+    pub stop: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: limits::HANDSHAKE_TIMEOUT,
+            settings_ack: limits::SETTINGS_ACK_TIMEOUT,
+            frame: limits::FRAME_TIMEOUT,
+            silence: limits::SILENCE_BEFORE_PING,
+            ping: limits::PING_TIMEOUT,
+            idle: limits::IDLE_TIMEOUT,
+            stop: limits::STOP_TIMEOUT,
+        }
+    }
+}
+
+/// Tells everyone who holds it that the daemon is stopping. Nothing is ever sent: the channel closes.
+#[derive(Clone)]
+pub struct Stop(Receiver<std::convert::Infallible>);
+
+/// Dropping it is the order to stop.
+pub struct StopOrder(#[expect(dead_code, reason = "held for its drop")] Sender<std::convert::Infallible>);
+
+impl Stop {
+    pub fn new() -> (StopOrder, Self) {
+        let (order, stop) = channel::bounded(1);
+        (StopOrder(order), Self(stop))
+    }
+
+    /// Resolves when the order has been given.
+    pub async fn ordered(&self) {
+        let _ = self.0.recv().await;
+    }
+}
+
+/// A bounded count of something that is taken and given back.
+#[derive(Clone)]
+struct Counter(Arc<Count>);
+
+struct Count {
+    taken: AtomicUsize,
+    limit: usize,
+}
+
+/// A share of a [`Counter`], given back when dropped.
+struct Permit {
+    count: Arc<Count>,
+    amount: usize,
+}
+
+impl Counter {
+    fn new(limit: usize) -> Self {
+        Self(Arc::new(Count { taken: AtomicUsize::new(0), limit }))
+    }
+
+    fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    /// An empty share, to be grown.
+    fn permit(&self) -> Permit {
+        Permit { count: self.0.clone(), amount: 0 }
+    }
+
+    fn take_one(&self) -> Option<Permit> {
+        let mut permit = self.permit();
+        permit.grow(1).then_some(permit)
+    }
+}
+
+impl Permit {
+    /// Takes `amount` more; false, and nothing taken, when that would pass the limit.
+    fn grow(&mut self, amount: usize) -> bool {
+        let within = |taken: usize| taken.checked_add(amount).filter(|sum| *sum <= self.count.limit);
+        let grown = self.count.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok();
+        self.amount += if grown { amount } else { 0 };
+        grown
+    }
+
+    fn give_back(&mut self) {
+        self.count.taken.fetch_sub(std::mem::take(&mut self.amount), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}

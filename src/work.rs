@@ -1,0 +1,146 @@
+//! The pool: a fixed number of threads for calls that may block in the kernel, and a bounded queue before them.
+//!
+//! Threads live as long as the pool, because children die with the thread that made them when PR_SET_PDEATHSIG is
+//! set (prctl(2)). A job that panics answers its caller; its thread goes on.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use smol::channel::{self, Receiver, Sender, TrySendError};
+
+use crate::limits::{POOL_QUEUE_MAX, POOL_THREADS};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Hands jobs to the threads. The threads end when the last handle is dropped and the queue is empty.
+#[derive(Clone)]
+pub struct Pool {
+    queue: Sender<Job>,
+}
+
+/// Why a job gave no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// The queue holds [`POOL_QUEUE_MAX`] jobs; the job was not taken.
+    QueueFull,
+    /// The job panicked; the panic is in the log.
+    Panicked,
+}
+
+impl Pool {
+    /// Starts [`POOL_THREADS`] threads.
+    ///
+    /// # Errors
+    /// Those of pthread_create(3).
+    pub fn start() -> io::Result<Self> {
+        let (queue, jobs) = channel::bounded(POOL_QUEUE_MAX);
+        for number in 0..POOL_THREADS {
+            let jobs = jobs.clone();
+            std::thread::Builder::new().name(format!("pool-{number}")).spawn(move || work(&jobs))?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Runs `job` on a thread and gives its result. A job whose caller has gone (deadline, reset) before a thread
+    /// took it is dropped; one that has begun always runs to its end.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Rejected> {
+        let (result, done) = channel::bounded(1);
+        let job = Box::new(move || {
+            if !result.is_closed() {
+                // The caller may have gone meanwhile; then nobody wants the result.
+                let _ = result.try_send(job());
+            }
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Rejected::QueueFull,
+            TrySendError::Closed(_) => Rejected::Panicked,
+        })?;
+        done.recv().await.map_err(|_| Rejected::Panicked)
+    }
+}
+
+fn work(jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv_blocking() {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+            log::error!("a job panicked: {}", panic_text(&*panic));
+        }
+    }
+}
+
+/// The text of a caught panic.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use smol::future::{block_on, poll_once};
+
+    use super::*;
+
+    /// Fills every thread; the returned sender releases them when dropped.
+    fn block_all_threads(pool: &Pool) -> (mpsc::Sender<()>, Vec<impl Future<Output = Result<(), Rejected>>>) {
+        let (release, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(std::sync::Mutex::new(gate));
+        let (started, wait_started) = mpsc::channel();
+        let mut calls = Vec::new();
+        for _ in 0..POOL_THREADS {
+            let (gate, started) = (gate.clone(), started.clone());
+            let pool = pool.clone();
+            let mut call = Box::pin(async move {
+                pool.run(move || {
+                    started.send(()).unwrap();
+                    let _ = gate.lock().unwrap().recv();
+                })
+                .await
+            });
+            assert!(block_on(poll_once(&mut call)).is_none());
+            calls.push(call);
+        }
+        for _ in 0..POOL_THREADS {
+            wait_started.recv().unwrap();
+        }
+        (release, calls)
+    }
+
+    #[test]
+    fn a_panic_answers_its_caller_and_the_threads_go_on() {
+        let pool = Pool::start().unwrap();
+        for _ in 0..2 * POOL_THREADS {
+            assert_eq!(block_on(pool.run(|| panic!("on purpose"))), Err::<(), _>(Rejected::Panicked));
+        }
+        assert_eq!(block_on(pool.run(|| 7)), Ok(7));
+    }
+
+    #[test]
+    fn a_full_queue_rejects_and_drops_jobs_whose_caller_has_gone() {
+        let pool = Pool::start().unwrap();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let (release, blocked) = block_all_threads(&pool);
+        let mut queued = Vec::new();
+        for _ in 0..POOL_QUEUE_MAX {
+            let (pool, ran) = (pool.clone(), ran.clone());
+            let mut call =
+                Box::pin(async move { pool.run(move || ran.fetch_add(1, Ordering::SeqCst)).await });
+            assert!(block_on(poll_once(&mut call)).is_none());
+            queued.push(call);
+        }
+        assert_eq!(block_on(pool.run(|| ())), Err(Rejected::QueueFull));
+        drop(queued.split_off(1));
+        drop(release);
+        for call in blocked {
+            assert_eq!(block_on(call), Ok(()));
+        }
+        assert!(block_on(queued.remove(0)).is_ok());
+        block_on(pool.run(|| ())).unwrap();
+        assert_eq!(ran.load(Ordering::SeqCst), 1);
+    }
+}
