@@ -47,8 +47,11 @@ class Server:
             self.socket = directory / "tonic.sock"
             command = [TARGET / "release/tonic-peer", self.socket, version]
         self.log = open(directory / "log", "w+")
+        # Settings of the caller would change what is measured.
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("AURAE_", "RUST_"))}
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": self.log}
         began = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, env=environment, **pipes)
         self.answer_bytes = len(expected_answer(version))
         try:
             self.wait_for_an_answer(began, expected_answer(version))

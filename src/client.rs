@@ -43,7 +43,9 @@ impl Channel {
     ) -> Result<Self, Status> {
         let failed = |error: std::io::Error| {
             let hint = match error.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => "; does auraed run there?",
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                    "; does auraed run there?"
+                }
                 std::io::ErrorKind::PermissionDenied => "; the socket belongs to the user that runs auraed",
                 _ => "",
             };
@@ -145,7 +147,9 @@ impl Answers {
             }
             let Some(chunk) = ready!(self.stream.poll_data(cx)).transpose().map_err(lost)? else {
                 let trailers = ready!(self.stream.poll_trailers(cx)).map_err(lost)?;
-                return Poll::Ready(end_of(trailers.as_ref()).and_then(|()| self.deframer.finish()).map(|()| None));
+                return Poll::Ready(
+                    end_of(trailers.as_ref()).and_then(|()| self.deframer.finish()).map(|()| None),
+                );
             };
             // Fails only when the stream is gone, and then there is no window to open.
             let _ = self.stream.flow_control().release_capacity(chunk.len());

@@ -65,7 +65,7 @@ fn cell_group(pid: u32, cell: &str) -> PathBuf {
     let cells = group.ancestors().filter(|folder| is_named(folder, cell));
     cells
         .last()
-        .unwrap_or_else(|| panic!("process {pid} is in {}, not in {cell}", group.display()))
+        .unwrap_or_else(|| panic!("process {pid} is in {}, not in {cell}: {}", group.display(), state(pid)))
         .to_owned()
 }
 
@@ -100,12 +100,22 @@ pub fn assert_gone(pid: u32) {
     let began = Instant::now();
     let status = PathBuf::from(format!("/proc/{pid}/status"));
     while let Ok(text) = fs::read_to_string(&status) {
-        let state = text.lines().find(|line| line.starts_with("State:")).unwrap_or_default();
+        let state = state_line(&text);
         assert!(state.contains('Z') || state.contains('X'), "process {pid} is still there, {state}");
         let waited = began.elapsed() < Duration::from_millis(REAPED_MS_MAX);
         assert!(waited, "process {pid} has ended but nobody has waited for it");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A process that has ended is in the root group: that is worth knowing when it is not where it should be.
+fn state(pid: u32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.map_or_else(|error| error.to_string(), |text| state_line(&text).to_owned())
+}
+
+fn state_line(status: &str) -> &str {
+    status.lines().find(|line| line.starts_with("State:")).unwrap_or_default()
 }
 
 fn hierarchies() -> Vec<Hierarchy> {
