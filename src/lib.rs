@@ -9,9 +9,11 @@
 
 pub mod client;
 pub mod config;
+pub mod daemon;
 pub mod grpc;
 pub mod limits;
 pub mod proto;
+pub mod runtime;
 pub mod services;
 pub mod sys;
 pub mod transport;

@@ -18,7 +18,8 @@ pub trait Runtime: Send + Sync + 'static {
     fn cgroup_v2(&self) -> bool;
     fn allocate(&self, spec: CellSpec) -> impl Future<Output = Result<(), Status>> + Send;
     /// Gives the pid.
-    fn start(&self, cell: CellName, spec: ExecutableSpec) -> impl Future<Output = Result<i32, Status>> + Send;
+    fn start(&self, cell: CellName, spec: ExecutableSpec)
+    -> impl Future<Output = Result<i32, Status>> + Send;
     /// `grace` is between SIGTERM and SIGKILL; `None` is what the daemon was told at its start.
     fn stop(
         &self,
@@ -26,7 +27,11 @@ pub trait Runtime: Send + Sync + 'static {
         executable: ExecutableName,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send;
-    fn free(&self, cell: CellName, grace: Option<Duration>) -> impl Future<Output = Result<(), Status>> + Send;
+    fn free(
+        &self,
+        cell: CellName,
+        grace: Option<Duration>,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
     fn list(&self) -> Vec<CellInfo>;
 }
 
@@ -85,7 +90,10 @@ pub(super) fn status(error: &runtime::Error) -> Status {
     use crate::runtime::ErrorKind;
     let code = match error.kind() {
         ErrorKind::Invalid(field) => {
-            return Status::bad_request(&[Violation { field: field.to_owned(), description: error.to_string() }]);
+            return Status::bad_request(&[Violation {
+                field: field.to_owned(),
+                description: error.to_string(),
+            }]);
         }
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::AlreadyExists => Code::AlreadyExists,
@@ -160,7 +168,10 @@ fn parse_cpuset(cpuset: &CpusetController, bad: &mut Violations) -> CpusetLimits
     }
 }
 
-fn parse_start(cell_name: &str, executable: Option<Executable>) -> Result<(CellName, ExecutableSpec), Status> {
+fn parse_start(
+    cell_name: &str,
+    executable: Option<Executable>,
+) -> Result<(CellName, ExecutableSpec), Status> {
     let mut bad = Violations::default();
     let cell = bad.check("cell_name", CellName::parse(cell_name));
     let Some(executable) = executable else {
@@ -233,7 +244,7 @@ fn executable(info: ExecutableInfo) -> CellExecutable {
     let (exit_code, exit_signal) = match exit {
         Some(ExitReason::Code(code)) => (Some(code), None),
         Some(ExitReason::Signal(signal)) => (None, Some(signal)),
-        None => (None, None),
+        Some(ExitReason::Unknown) | None => (None, None),
     };
     CellExecutable {
         name: info.name.as_str().to_owned(),

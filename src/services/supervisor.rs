@@ -58,9 +58,10 @@ impl Supervisor {
     pub async fn free_all(&self) {
         let mut names = Vec::new();
         collect_names(&self.cells.list(), &mut names);
-        names.sort_by_key(|name| std::cmp::Reverse(name.depth()));
-        for level in names.chunk_by(|a, b| a.depth() == b.depth()) {
-            let ends: Vec<_> = level.iter().map(|cell| self.executor.spawn(self.clone().free_one(cell.clone()))).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(depth(name)));
+        for level in names.chunk_by(|a, b| depth(a) == depth(b)) {
+            let ends: Vec<_> =
+                level.iter().map(|cell| self.executor.spawn(self.clone().free_one(cell.clone()))).collect();
             for end in ends {
                 end.await;
             }
@@ -175,7 +176,11 @@ impl Supervisor {
     async fn finish(&self, ending: &Arc<Ending>) -> Result<bool, Status> {
         for _ in 0..BUSY_RETRIES {
             let finished = ending.clone();
-            match self.run_step(move |cells| cells.finish(&finished)).await?.map_err(|error| status(&error))? {
+            match self
+                .run_step(move |cells| cells.finish(&finished))
+                .await?
+                .map_err(|error| status(&error))?
+            {
                 Finish::Done => return Ok(true),
                 Finish::Busy => Timer::after(BUSY_RETRY_DELAY).await,
             };
@@ -187,7 +192,7 @@ impl Supervisor {
 /// Sleeps until it is worth asking again.
 async fn next_look(emptied: &Emptied, deadline: Instant) -> Result<(), Status> {
     let failed = |error| Status::new(Code::Internal, format!("cannot wait for a cgroup to empty: {error}"));
-    match emptied.as_fd() {
+    match emptied.readiness() {
         Some(events) => {
             let events = Async::new_nonblocking(events).map_err(failed)?;
             let late = async {
@@ -213,6 +218,10 @@ fn rejected(why: Rejected) -> Status {
             Status::new(Code::Internal, "the call failed inside the daemon; its log says more")
         }
     }
+}
+
+fn depth(cell: &CellName) -> usize {
+    cell.labels().count()
 }
 
 fn collect_names(cells: &[CellInfo], names: &mut Vec<CellName>) {
