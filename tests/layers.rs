@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("limits", &[]),
-    ("config", &["limits"]),
+    // For the addresses to listen on, which are parsed into the type that listens.
+    ("config", &["limits", "transport"]),
     ("work", &["limits"]),
     ("grpc", &["limits"]),
     ("proto", &["grpc"]),
