@@ -9,8 +9,9 @@ use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::client::{self, ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use smol::future::FutureExt;
 use smol::stream::{Stream, StreamExt};
-use smol::{Executor, Task};
+use smol::{Executor, Task, Timer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::grpc::call::Messages;
@@ -23,6 +24,10 @@ use crate::proto;
 use crate::transport::Socket;
 use crate::transport::listen::Address;
 
+/// A daemon that lets a call expire says so itself, and may know more; its answer gets so long to arrive before we
+/// give up on a daemon that says nothing.
+const ANSWER_DELAY: Duration = Duration::from_millis(250);
+
 /// A connection to a daemon. Calls fail with UNAVAILABLE when it is lost.
 pub struct Channel {
     requests: SendRequest<Bytes>,
@@ -32,7 +37,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects. `timeout` bounds each call, and is told to the daemon.
+    /// Connects. `timeout` bounds the connecting and each unary call, and is told to the daemon.
     ///
     /// # Errors
     /// UNAVAILABLE, saying where it tried and why that failed.
@@ -51,13 +56,16 @@ impl Channel {
             };
             Status::new(Code::Unavailable, format!("cannot connect to {address}: {error}{hint}"))
         };
+        let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
         match address {
             Address::Unix(path) => {
-                let stream = Async::<std::os::unix::net::UnixStream>::connect(path).await.map_err(failed)?;
+                let stream = Async::<std::os::unix::net::UnixStream>::connect(path);
+                let stream = before(timeout, stream, timed_out).await.map_err(failed)?;
                 Self::handshake(Socket::new(stream), timeout, executor).await
             }
             Address::Tcp(tcp) => {
-                let stream = Async::<std::net::TcpStream>::connect(*tcp).await.map_err(failed)?;
+                let stream = Async::<std::net::TcpStream>::connect(*tcp);
+                let stream = before(timeout, stream, timed_out).await.map_err(failed)?;
                 Self::handshake(Socket::new(stream), timeout, executor).await
             }
         }
@@ -75,6 +83,17 @@ impl Channel {
             }
         });
         Ok(Self { requests, timeout, _driver: driver })
+    }
+
+    async fn only_answer(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
+        let mut answers = proto::Channel::server_streaming(self, path, message).await?;
+        let none = || Status::new(Code::Internal, format!("{path} answered OK without a message"));
+        let answer = answers.next().await.ok_or_else(none)??;
+        match answers.next().await {
+            None => Ok(answer),
+            Some(Err(status)) => Err(status),
+            Some(Ok(_)) => Err(Status::new(Code::Internal, format!("{path} answered with several messages"))),
+        }
     }
 
     async fn send(&self, path: &'static str, message: &[u8]) -> Result<ResponseFuture, Status> {
@@ -105,14 +124,9 @@ impl Channel {
 
 impl proto::Channel for Channel {
     async fn unary(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
-        let mut answers = self.server_streaming(path, message).await?;
-        let none = || Status::new(Code::Internal, format!("{path} answered OK without a message"));
-        let answer = answers.next().await.ok_or_else(none)??;
-        match answers.next().await {
-            None => Ok(answer),
-            Some(Err(status)) => Err(status),
-            Some(Ok(_)) => Err(Status::new(Code::Internal, format!("{path} answered with several messages"))),
-        }
+        let patience = self.timeout.map(|timeout| timeout.saturating_add(ANSWER_DELAY));
+        let silent = || Status::new(Code::DeadlineExceeded, format!("{path} was not answered in time"));
+        before(patience, self.only_answer(path, message), silent).await
     }
 
     async fn server_streaming(&self, path: &'static str, message: Bytes) -> Result<Messages, Status> {
@@ -169,6 +183,20 @@ impl Stream for Answers {
         self.ended = !matches!(message, Some(Ok(_)));
         Poll::Ready(message)
     }
+}
+
+/// Waits for the work, at most so long.
+async fn before<T, E>(
+    timeout: Option<Duration>,
+    work: impl Future<Output = Result<T, E>>,
+    too_late: impl FnOnce() -> E,
+) -> Result<T, E> {
+    let Some(timeout) = timeout else { return work.await };
+    let expiry = async {
+        Timer::after(timeout).await;
+        Err(too_late())
+    };
+    work.or(expiry).await
 }
 
 fn end_of(trailers: Option<&HeaderMap>) -> Result<(), Status> {
