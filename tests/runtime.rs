@@ -70,7 +70,7 @@ impl Machine {
         if !wait_until_empty(&ending, grace) {
             self.cells.kill(&ending).expect("kill");
             if !wait_until_empty(&ending, PATIENCE) {
-                panic!("{}", self.cells.give_up(ending));
+                panic!("{}", self.cells.give_up(&ending));
             }
         }
         eventually("finish", || self.cells.finish(&ending).expect("finish") == Finish::Done);
@@ -436,7 +436,7 @@ fn what_still_runs_is_named_and_can_be_ended_later() {
     machine.allocate("web");
     let started = machine.start("web", "job", "trap '' TERM; while :; do sleep 0.05; done");
     let stop = || machine.cells.stop(&cell_name("web"), &executable_name("job")).expect("stop");
-    let error = machine.cells.give_up(stop());
+    let error = machine.cells.give_up(&stop());
     assert!(error.to_string().contains(&started.pid.to_string()), "{error}");
     let again = machine.cells.start(&cell_name("web"), executable("job", "true"));
     assert_eq!(kind(again), Some(ErrorKind::AlreadyExists), "it is being stopped");
