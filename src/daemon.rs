@@ -27,7 +27,7 @@ use crate::services::vitals::Vitals;
 use crate::sys;
 use crate::transport::listen::Listener;
 use crate::transport::{Server, Service, Stop, StopOrder, Timeouts};
-use crate::work::Pool;
+use crate::work::{Pool, Tasks};
 
 /// Everything asynchronous runs here, on the main thread.
 static EXECUTOR: Executor<'static> = Executor::new();
@@ -42,7 +42,7 @@ pub fn run(config: &Config) -> Result<(), String> {
     let _lock = lock(&config.runtime_dir)?;
     let cells = Arc::new(open_cells(&config.runtime_dir)?);
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
-    let supervisor = Supervisor::new(cells, pool, &EXECUTOR, config.stop_grace);
+    let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
     let daemon = Daemon::start(config, supervisor)?;
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
@@ -118,7 +118,7 @@ impl Daemon {
             config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
         for listener in listeners {
             log::info!("listening on {}", listener.address());
-            EXECUTOR.spawn(listener.run(server.clone())).detach();
+            Tasks::new(&EXECUTOR).spawn("a listener", listener.run(server.clone()));
         }
         Ok(Self { vitals, supervisor, server, stop: order })
     }

@@ -4,14 +4,13 @@
 //! An end (Stop, Free) that has begun is seen through to its end even when its caller has gone.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use smol::Timer;
 use smol::channel;
 use smol::future::FutureExt;
-use smol::{Executor, Timer};
 
 use super::cells::{Runtime, status};
 use crate::grpc::status::{Code, Status};
@@ -21,21 +20,21 @@ use crate::limits::{
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit, Finish,
 };
-use crate::work::{Pool, Rejected};
+use crate::work::{Pool, Rejected, Tasks};
 
 /// A handle; clones drive the same cells.
 #[derive(Clone)]
 pub struct Supervisor {
     cells: Arc<Cells>,
     pool: Pool,
-    executor: &'static Executor<'static>,
+    tasks: Tasks,
     grace: Duration,
 }
 
 impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
-    pub fn new(cells: Arc<Cells>, pool: Pool, executor: &'static Executor<'static>, grace: Duration) -> Self {
-        Self { cells, pool, executor, grace }
+    pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
+        Self { cells, pool, tasks, grace }
     }
 
     /// Whether the pool takes jobs and the cgroups can be used.
@@ -60,10 +59,11 @@ impl Supervisor {
         collect_names(&self.cells.list(), &mut names);
         names.sort_by_key(|name| std::cmp::Reverse(depth(name)));
         for level in names.chunk_by(|a, b| depth(a) == depth(b)) {
-            let ends: Vec<_> =
-                level.iter().map(|cell| self.executor.spawn(self.clone().free_one(cell.clone()))).collect();
-            for end in ends {
-                end.await;
+            let ends: Vec<_> = level.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
+            for (cell, end) in ends {
+                if let Err(status) = end.await {
+                    log::error!("cell {cell} stays behind: {status}");
+                }
             }
         }
         if let Err(status) = self.run(|cells| cells.close()).await {
@@ -71,10 +71,18 @@ impl Supervisor {
         }
     }
 
-    async fn free_one(self, cell: CellName) {
-        if let Err(status) = self.free(cell.clone(), None).await {
-            log::error!("cell {cell} stays behind: {status}");
-        }
+    /// Starts to free a cell, at once; the future only waits for the outcome.
+    fn begin_free(
+        &self,
+        cell: CellName,
+        grace: Option<Duration>,
+    ) -> impl Future<Output = Result<(), Status>> + Send + use<> {
+        let supervisor = self.clone();
+        self.see_through(async move {
+            let ending = supervisor.run(move |cells| cells.free(&cell)).await?;
+            let grace = grace.unwrap_or(supervisor.grace);
+            supervisor.end(ending, grace).await
+        })
     }
 
     /// A job that nothing else depends on: refused when the pool is full.
@@ -121,18 +129,15 @@ impl Supervisor {
     }
 
     /// Runs `work` to its end, whether or not the caller stays to hear of it.
-    fn see_through(
-        &self,
-        work: impl Future<Output = Result<(), Status>> + Send + 'static,
-    ) -> impl Future<Output = Result<(), Status>> + Send {
+    fn see_through<Work>(&self, work: Work) -> impl Future<Output = Result<(), Status>> + Send + use<Work>
+    where
+        Work: Future<Output = Result<(), Status>> + Send + 'static,
+    {
         let (result, done) = channel::bounded(1);
-        let work = async move {
-            if let Ok(outcome) = AssertUnwindSafe(work).catch_unwind().await {
-                // The caller may have gone.
-                let _ = result.try_send(outcome);
-            }
-        };
-        self.executor.spawn(work).detach();
+        self.tasks.spawn("an end", async move {
+            // The caller may have gone.
+            let _ = result.try_send(work.await);
+        });
         async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
     }
 
@@ -248,7 +253,7 @@ impl Runtime for Supervisor {
         self.run(move |cells| {
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
-            supervisor.executor.spawn(supervisor.clone().watch(started.exit)).detach();
+            supervisor.tasks.spawn("the watch for an exit", supervisor.clone().watch(started.exit));
             Ok(started.pid)
         })
         .await
@@ -270,13 +275,7 @@ impl Runtime for Supervisor {
     }
 
     async fn free(&self, cell: CellName, grace: Option<Duration>) -> Result<(), Status> {
-        let supervisor = self.clone();
-        self.see_through(async move {
-            let ending = supervisor.run(move |cells| cells.free(&cell)).await?;
-            let grace = grace.unwrap_or(supervisor.grace);
-            supervisor.end(ending, grace).await
-        })
-        .await
+        self.begin_free(cell, grace).await
     }
 
     fn list(&self) -> Vec<CellInfo> {

@@ -128,7 +128,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
         self.streams.last_open = Instant::now();
         let permit: Option<Permit> = self.server.streams.take_one();
         let stream = request::serve(self.server.clone(), request, respond, permit, self.monitor.clone());
-        self.server.executor.spawn(stream).detach();
+        self.server.tasks.spawn("a stream", stream);
     }
 
     fn start_stop(&mut self) {

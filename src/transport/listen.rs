@@ -20,7 +20,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Server, Service, Socket, connection};
 use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX};
 use crate::sys;
-use crate::work::panic_text;
 
 /// Where a daemon listens or a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,16 +180,14 @@ fn welcome<S: Service>(server: &Arc<Server<S>>, io: impl AsyncRead + AsyncWrite 
     };
     let shared = server.clone();
     let task = async move {
-        let served = std::panic::AssertUnwindSafe(connection::serve(shared.clone(), io)).catch_unwind().await;
-        match served {
-            Ok(Ok(())) => log::debug!("a connection ended"),
-            Ok(Err(why)) => log::info!("a connection was ended: {why}"),
-            Err(panic) => log::error!("a connection panicked: {}", panic_text(&*panic)),
+        match connection::serve(shared.clone(), io).await {
+            Ok(()) => log::debug!("a connection ended"),
+            Err(why) => log::info!("a connection was ended: {why}"),
         }
         drop(permit);
         if shared.connections() == 0 {
             sys::heap::trim();
         }
     };
-    server.executor.spawn(task).detach();
+    server.tasks.spawn("a connection", task);
 }

@@ -29,6 +29,7 @@ use smol::channel::{self, Receiver, Sender};
 
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::limits;
+use crate::work::Tasks;
 
 pub use connection::serve;
 pub use socket::Socket;
@@ -47,7 +48,7 @@ pub trait Service: Send + Sync + 'static {
 /// What all connections of a daemon share.
 pub struct Server<S> {
     service: S,
-    executor: &'static Executor<'static>,
+    tasks: Tasks,
     stop: Stop,
     timeouts: Timeouts,
     connections: Counter,
@@ -64,7 +65,7 @@ impl<S: Service> Server<S> {
     ) -> Arc<Self> {
         Arc::new(Self {
             service,
-            executor,
+            tasks: Tasks::new(executor),
             stop,
             timeouts,
             connections: Counter::new(limits::CONNECTIONS_MAX),

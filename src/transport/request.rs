@@ -25,7 +25,8 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::{BATCH_BYTES, STREAMS_MAX};
 use crate::work::panic_text;
 
-/// Serves one stream. `permit` is `None` when there are too many of them.
+/// Serves one stream. `permit` is `None` when there are too many of them. A panic drops the response, which resets
+/// the stream.
 pub async fn serve<S: Service>(
     server: Arc<Server<S>>,
     request: http::Request<RecvStream>,
@@ -33,21 +34,8 @@ pub async fn serve<S: Service>(
     permit: Option<Permit>,
     monitor: Arc<Monitor>,
 ) {
-    let response = Response::new(respond, monitor);
-    let answered = AssertUnwindSafe(answer(&server, request, response, permit)).catch_unwind().await;
-    if let Err(panic) = answered {
-        // The response has been dropped with the panic, which resets the stream.
-        log::error!("serving a stream panicked: {}", panic_text(&*panic));
-    }
-}
-
-async fn answer<S: Service>(
-    server: &Server<S>,
-    request: http::Request<RecvStream>,
-    mut response: Response,
-    permit: Option<Permit>,
-) {
     let (parts, body) = request.into_parts();
+    let mut response = Response::new(respond, monitor);
     if permit.is_none() {
         let text = format!("the daemon serves {STREAMS_MAX} streams, the limit; try again later");
         return response.end(&Status::new(Code::ResourceExhausted, text));
@@ -63,10 +51,10 @@ async fn answer<S: Service>(
     };
     response.set_timeout(head.timeout);
     let body = Body::new(body, head.encoding, &server.request_bytes);
-    let call = call(server, method, body);
+    let call = call(&server, method, body);
     let outcome = match response.until_cut(AssertUnwindSafe(call).catch_unwind()).await {
         Ok(Ok(Ok(Reply::One(message)))) => send_one(&mut response, &message, head.answer_encoding).await,
-        Ok(Ok(Ok(Reply::Many(items)))) => pump(server, &mut response, items, head.answer_encoding).await,
+        Ok(Ok(Ok(Reply::Many(items)))) => pump(&server, &mut response, items, head.answer_encoding).await,
         Ok(Ok(Err(status))) => Ok(status),
         Ok(Err(panic)) => Ok(panicked(path, &*panic)),
         Err(cut) => Err(cut),
