@@ -1,0 +1,9 @@
+//! The transport as its peers meet it, over a socket; one file per topic.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod authority;
+mod frames;
+mod gzip;
+mod head;
