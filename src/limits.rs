@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
-/// All request bytes that wait for their message to be whole, over all streams. A message of the largest size
-/// always fits a few times; more is refused with RESOURCE_EXHAUSTED instead of growing.
+/// All request bytes that peers make us hold, over all streams: messages that are not whole yet, that are being
+/// inflated, and those whose call has not ended. A message of the largest size always fits a few times; more is
+/// refused with RESOURCE_EXHAUSTED instead of growing.
 pub const REQUEST_BYTES_HELD_MAX: usize = 16 << 20;
 /// Headers of a request, counted as RFC 9113 does. Above it a call is answered with RESOURCE_EXHAUSTED.
 pub const HEADER_LIST_SOFT_BYTES_MAX: usize = 8 << 10;
@@ -136,7 +137,7 @@ pub fn table() -> String {
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
         ("request message", kib(REQUEST_BYTES_MAX)),
-        ("unfinished requests in all", kib(REQUEST_BYTES_HELD_MAX)),
+        ("requests held in all", kib(REQUEST_BYTES_HELD_MAX)),
         ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
         ("send buffer per stream", kib(SEND_BUFFER_BYTES)),
         ("receive window", kib(WINDOW_BYTES as usize)),

@@ -204,6 +204,52 @@ fn a_message_of_exactly_the_limit_is_served() {
     assert!(answer.messages() == [(0, payload)]);
 }
 
+/// Calls that each send all of a message of the largest size, but not the end of the stream.
+fn unfinished_calls(server: &server::TestServer<Fake>, head: &Head, body: &[u8], count: usize) -> Vec<Peer> {
+    let call = |_| {
+        let mut peer = server.peer();
+        peer.headers(1, 0, head);
+        peer.upload(1, 0, body);
+        peer
+    };
+    (0..count).map(call).collect()
+}
+
+fn expect_that_held_bytes_are_bounded(head: &Head, body: &[u8], held_each: usize) {
+    let (server, seen) = server::start();
+    let peers = unfinished_calls(&server, head, body, REQUEST_BYTES_HELD_MAX / held_each);
+    // Each inflates its message in steps, one in a turn.
+    for _ in 0..REQUEST_BYTES_MAX / INFLATE_STEP_BYTES {
+        server.settle();
+    }
+    let [mut one_more] = unfinished_calls(&server, head, body, 1).try_into().unwrap_or_else(|_| panic!());
+    let answer = one_more.answer(1);
+    assert_eq!(answer.status(), Code::ResourceExhausted, "{}", answer.text());
+    assert_eq!(seen.calls.now(), 0);
+    drop((peers, one_more));
+    eventually("what was held is given back", || {
+        let mut peer = server.peer();
+        peer.grants = true;
+        peer.headers(1, 0, head);
+        peer.upload(1, END_STREAM, body);
+        peer.answer(1).status() == Code::Ok
+    });
+}
+
+#[test]
+fn whole_messages_count_as_held_until_their_call_is_over() {
+    // One byte less than a quarter, so that four fit beside a prefix.
+    let payload = vec![0; REQUEST_BYTES_HELD_MAX / 4 - 6];
+    expect_that_held_bytes_are_bounded(&Head::of(ECHO), &message(&payload), REQUEST_BYTES_HELD_MAX / 4);
+}
+
+#[test]
+fn messages_count_as_held_with_their_inflated_size() {
+    let payload = gzip(&vec![0; REQUEST_BYTES_MAX - (16 << 10)]);
+    let head = Head::of(ECHO).with("grpc-encoding", "gzip");
+    expect_that_held_bytes_are_bounded(&head, &flagged(1, &payload), REQUEST_BYTES_HELD_MAX / 4);
+}
+
 #[test]
 fn frames_of_another_kind_between_those_of_a_message_are_ignored() {
     let (server, _) = server::start();
