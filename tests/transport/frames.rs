@@ -1,9 +1,9 @@
 //! Messages are found by their bytes, however they lie in DATA frames; what is no stream of messages ends in a status.
 
 use auraed::grpc::status::Code;
-use auraed::limits::{INFLATE_STEP_BYTES, REQUEST_BYTES_HELD_MAX, REQUEST_BYTES_MAX};
+use auraed::limits::{REQUEST_BYTES_HELD_MAX, REQUEST_BYTES_MAX};
 
-use crate::common::fake::{CHAT, ECHO, Fake};
+use crate::common::fake::{CHAT, ECHO};
 use crate::common::peer::{Answer, DATA, END_STREAM, Head, NO_ERROR, PADDED, Peer, frame};
 use crate::common::{eventually, flagged, gzip, message, server};
 
@@ -204,29 +204,26 @@ fn a_message_of_exactly_the_limit_is_served() {
     assert!(answer.messages() == [(0, payload)]);
 }
 
-/// Calls that each send all of a message of the largest size, but not the end of the stream.
-fn unfinished_calls(server: &server::TestServer<Fake>, head: &Head, body: &[u8], count: usize) -> Vec<Peer> {
+/// Makes one call more than may hold a body of that size, none of which ever ends its stream.
+fn expect_that_held_bytes_are_bounded(head: &Head, body: &[u8], held_each: usize) {
+    let (server, seen) = server::start();
     let call = |_| {
         let mut peer = server.peer();
         peer.headers(1, 0, head);
         peer.upload(1, 0, body);
         peer
     };
-    (0..count).map(call).collect()
-}
-
-fn expect_that_held_bytes_are_bounded(head: &Head, body: &[u8], held_each: usize) {
-    let (server, seen) = server::start();
-    let peers = unfinished_calls(&server, head, body, REQUEST_BYTES_HELD_MAX / held_each);
-    // Each inflates its message in steps, one in a turn.
-    for _ in 0..REQUEST_BYTES_MAX / INFLATE_STEP_BYTES {
-        server.settle();
-    }
-    let [mut one_more] = unfinished_calls(&server, head, body, 1).try_into().unwrap_or_else(|_| panic!());
-    let answer = one_more.answer(1);
+    let mut peers: Vec<Peer> = (0..=REQUEST_BYTES_HELD_MAX / held_each).map(call).collect();
+    let mut refused = None;
+    eventually("one of them is refused", || {
+        peers.iter_mut().for_each(Peer::catch_up);
+        refused = peers.iter().position(|peer| peer.so_far(1).is_some());
+        refused.is_some()
+    });
+    let answer = peers[refused.unwrap()].answer(1);
     assert_eq!(answer.status(), Code::ResourceExhausted, "{}", answer.text());
     assert_eq!(seen.calls.now(), 0);
-    drop((peers, one_more));
+    drop(peers);
     eventually("what was held is given back", || {
         let mut peer = server.peer();
         peer.grants = true;

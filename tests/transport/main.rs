@@ -4,6 +4,9 @@
 mod common;
 
 mod authority;
+mod cancel;
+mod flow;
 mod frames;
 mod gzip;
 mod head;
+mod timeout;
