@@ -14,6 +14,9 @@ pub const REQUEST_BYTES_HELD_MAX: usize = 16 << 20;
 pub const HEADER_LIST_SOFT_BYTES_MAX: usize = 8 << 10;
 /// What SETTINGS_MAX_HEADER_LIST_SIZE advertises; above it h2 answers 431 or resets.
 pub const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
+/// `grpc-message`, and `grpc-status-details-bin`, as they stand in trailers. Clients take 8 KiB of headers in all, and
+/// what a caller has sent comes back in them, up to three times as long.
+pub const STATUS_BYTES_MAX: usize = 3 << 10;
 /// Below it gzip's own 18 bytes and the CPU cost more than they save.
 pub const GZIP_WORTH_TRYING_BYTES: usize = 1 << 10;
 /// Inflated between two yields of the executor; takes a fraction of a millisecond.

@@ -9,4 +9,5 @@ mod flow;
 mod frames;
 mod gzip;
 mod head;
+mod status;
 mod timeout;
