@@ -6,13 +6,17 @@ use std::time::Duration;
 
 /// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
-/// All request bytes that wait for their message to be whole, over all streams. A message of the largest size
-/// always fits a few times; more is refused with RESOURCE_EXHAUSTED instead of growing.
+/// All request bytes that peers make us hold, over all streams: messages that are not whole yet, that are being
+/// inflated, and those whose call has not ended. A message of the largest size always fits a few times; more is
+/// refused with RESOURCE_EXHAUSTED instead of growing.
 pub const REQUEST_BYTES_HELD_MAX: usize = 16 << 20;
 /// Headers of a request, counted as RFC 9113 does. Above it a call is answered with RESOURCE_EXHAUSTED.
 pub const HEADER_LIST_SOFT_BYTES_MAX: usize = 8 << 10;
 /// What SETTINGS_MAX_HEADER_LIST_SIZE advertises; above it h2 answers 431 or resets.
 pub const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
+/// `grpc-message`, and `grpc-status-details-bin`, as they stand in trailers. Clients take 8 KiB of headers in all, and
+/// what a caller has sent comes back in them, up to three times as long.
+pub const STATUS_BYTES_MAX: usize = 3 << 10;
 /// Below it gzip's own 18 bytes and the CPU cost more than they save.
 pub const GZIP_WORTH_TRYING_BYTES: usize = 1 << 10;
 /// Inflated between two yields of the executor; takes a fraction of a millisecond.
@@ -136,7 +140,7 @@ pub fn table() -> String {
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
         ("request message", kib(REQUEST_BYTES_MAX)),
-        ("unfinished requests in all", kib(REQUEST_BYTES_HELD_MAX)),
+        ("requests held in all", kib(REQUEST_BYTES_HELD_MAX)),
         ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
         ("send buffer per stream", kib(SEND_BUFFER_BYTES)),
         ("receive window", kib(WINDOW_BYTES as usize)),

@@ -69,6 +69,11 @@ impl Inflate {
         Self { decoder: GzDecoder::new(packed.reader()), message: Vec::new(), limit }
     }
 
+    /// What has come out so far, in bytes.
+    pub fn message_bytes(&self) -> usize {
+        self.message.len()
+    }
+
     /// Inflates up to [`INFLATE_STEP_BYTES`] more. The whole message when it is complete, `None` to go on.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use prost::Message;
 
+use crate::limits::STATUS_BYTES_MAX;
+
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
@@ -142,14 +144,15 @@ impl Status {
             .collect()
     }
 
-    /// The trailers that end a stream with this status.
+    /// The trailers that end a stream with this status. A message or details above [`STATUS_BYTES_MAX`] are cut.
     pub fn to_trailers(&self) -> HeaderMap {
         let mut trailers = HeaderMap::with_capacity(3);
         trailers.insert(GRPC_STATUS, HeaderValue::from(self.code as u16));
         if !self.message.is_empty() {
             trailers.insert(GRPC_MESSAGE, encode_message(&self.message));
         }
-        if !self.details.is_empty() {
+        // Details that clients would refuse are worth less than none: the message tells people the same.
+        if (1..=STATUS_BYTES_MAX / 4 * 3).contains(&self.details.len()) {
             trailers.insert(GRPC_STATUS_DETAILS, encode_binary(&self.details));
         }
         trailers
@@ -177,9 +180,35 @@ impl std::error::Error for Status {}
 /// Everything but printable ASCII, and the escape character itself (gRPC spec, "Percent-Encoded").
 const MESSAGE_ESCAPES: &AsciiSet = &CONTROLS.add(b'%');
 
+/// What stands for the rest of a message that is too long: "…".
+const CUT: &str = "%E2%80%A6";
+
 fn encode_message(message: &str) -> HeaderValue {
-    let encoded: String = utf8_percent_encode(message, MESSAGE_ESCAPES).collect();
+    let mut encoded = encode_as_much_as_fits(message);
+    // A field's value must not begin or end with a blank (RFC 9113 section 8.2.1).
+    if encoded.ends_with(' ') {
+        encoded.replace_range(encoded.len() - 1.., "%20");
+    }
+    if encoded.starts_with(' ') {
+        encoded.replace_range(..1, "%20");
+    }
     HeaderValue::try_from(encoded).expect("percent-encoding leaves only printable ASCII")
+}
+
+fn encode_as_much_as_fits(message: &str) -> String {
+    let (mut encoded, mut kept) = (String::new(), 0);
+    for symbol in message.chars() {
+        encoded.extend(utf8_percent_encode(symbol.encode_utf8(&mut [0; 4]), MESSAGE_ESCAPES));
+        if encoded.len() <= STATUS_BYTES_MAX - CUT.len() {
+            kept = encoded.len();
+        }
+        if encoded.len() > STATUS_BYTES_MAX {
+            encoded.truncate(kept);
+            encoded.push_str(CUT);
+            break;
+        }
+    }
+    encoded
 }
 
 /// Invalid escapes are kept as they are and invalid UTF-8 becomes U+FFFD: a message is never a reason to fail.
@@ -260,6 +289,27 @@ mod tests {
         let trailers = status.to_trailers();
         assert_eq!(trailers[GRPC_MESSAGE], "50%25 of \"zelle-%C3%A4\"%0Aare gone");
         assert_eq!(Status::from_trailers(&trailers), Some(status));
+    }
+
+    #[test]
+    fn blanks_at_the_ends_are_escaped() {
+        for (message, encoded) in [(" ", "%20"), ("  ", "%20%20"), (" a b ", "%20a b%20"), ("a ", "a%20")] {
+            assert_eq!(encode_message(message), encoded);
+            assert_eq!(decode_message(&encode_message(message)), message);
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_clients_take_is_cut_between_two_characters() {
+        let whole = "ä".repeat(STATUS_BYTES_MAX / 6);
+        assert_eq!(decode_message(&encode_message(&whole)), whole);
+        let cut = encode_message(&format!("{whole}ä"));
+        assert!(cut.len() <= STATUS_BYTES_MAX);
+        assert!(decode_message(&cut).trim_start_matches('ä') == "…");
+
+        let violation = Violation { field: "f".into(), description: "d".repeat(STATUS_BYTES_MAX) };
+        let trailers = Status::bad_request(&[violation]).to_trailers();
+        assert!(trailers.contains_key(GRPC_MESSAGE) && !trailers.contains_key(GRPC_STATUS_DETAILS));
     }
 
     #[test]

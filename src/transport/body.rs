@@ -1,16 +1,17 @@
 //! The messages that a peer sends in one stream: DATA frames in, whole messages out, the window opened as bytes are
 //! taken, everything bounded.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use smol::stream::{Stream, StreamExt};
+use smol::stream::Stream;
 
 use super::{Counter, Permit};
 use crate::grpc::encoding::{Encoding, Inflate};
-use crate::grpc::frame::Deframer;
+use crate::grpc::frame::{Deframer, PREFIX_BYTES};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{REQUEST_BYTES_HELD_MAX, REQUEST_BYTES_MAX};
 
@@ -20,18 +21,21 @@ pub struct Body {
     deframer: Deframer,
     /// A compressed message that is being inflated.
     inflate: Option<Inflate>,
-    /// Bytes of the message that is not whole yet, counted over all streams.
+    /// Bytes that this stream makes us hold, counted over all streams.
     held: Permit,
+    /// Of these, what the message took that was given out last.
+    given: usize,
     failed: bool,
 }
 
 impl Body {
     pub(super) fn new(stream: RecvStream, encoding: Encoding, held: &Counter) -> Self {
         let deframer = Deframer::new(encoding, REQUEST_BYTES_MAX);
-        Self { stream, deframer, inflate: None, held: held.permit(), failed: false }
+        Self { stream, deframer, inflate: None, held: held.permit(), given: 0, failed: false }
     }
 
-    /// The one message of a unary or server-streaming call.
+    /// The one message of a unary or server-streaming call. It counts as held for as long as this body lives: many
+    /// calls that do not end would otherwise keep a message of the largest size each.
     ///
     /// # Errors
     /// UNIMPLEMENTED for none or several: to the server that is another kind of method (gRPC spec, "Status codes
@@ -43,27 +47,35 @@ impl Body {
                 format!("call has {count} messages; this method takes exactly one"),
             )
         };
-        let message = self.next().await.ok_or_else(|| wrong("no"))??;
-        match self.next().await {
+        let message = self.message().await?.ok_or_else(|| wrong("no"))?;
+        match self.message().await? {
             None => Ok(message),
-            Some(Ok(_)) => Err(wrong("several")),
-            Some(Err(status)) => Err(status),
+            Some(_) => Err(wrong("several")),
         }
+    }
+
+    async fn message(&mut self) -> Result<Option<Bytes>, Status> {
+        poll_fn(|cx| self.poll_message(cx)).await
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         loop {
             if let Some(inflate) = &mut self.inflate {
-                let Some(message) = inflate.step()? else {
+                let before = inflate.message_bytes();
+                let message = inflate.step()?;
+                let after = message.as_ref().map_or(inflate.message_bytes(), Vec::len);
+                self.hold(after - before)?;
+                let Some(message) = message else {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 };
                 self.inflate = None;
+                self.given += message.len();
                 return Poll::Ready(Ok(Some(message.into())));
             }
             match self.deframer.next_frame()? {
                 Some(frame) => {
-                    self.held.give_back();
+                    self.given += PREFIX_BYTES + frame.payload.len();
                     if !frame.compressed {
                         return Poll::Ready(Ok(Some(frame.payload)));
                     }
@@ -82,17 +94,20 @@ impl Body {
         let Some(chunk) = ready!(self.stream.poll_data(cx)) else { return Poll::Ready(Ok(None)) };
         let chunk =
             chunk.map_err(|error| Status::new(Code::Cancelled, format!("request was cut: {error}")))?;
-        if !self.held.grow(chunk.len()) {
-            return Poll::Ready(Err(Status::new(
-                Code::ResourceExhausted,
-                format!(
-                    "all calls together hold {REQUEST_BYTES_HELD_MAX} bytes of unfinished requests, the limit"
-                ),
-            )));
-        }
+        self.hold(chunk.len())?;
         // Fails only when the stream is gone, and then there is no window to open.
         let _ = self.stream.flow_control().release_capacity(chunk.len());
         Poll::Ready(Ok(Some(chunk)))
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), Status> {
+        if self.held.grow(bytes) {
+            return Ok(());
+        }
+        Err(Status::new(
+            Code::ResourceExhausted,
+            format!("all calls together hold {REQUEST_BYTES_HELD_MAX} bytes of requests, the limit"),
+        ))
     }
 }
 
@@ -103,6 +118,9 @@ impl Stream for Body {
         if self.failed {
             return Poll::Ready(None);
         }
+        // Whoever asks for the next message is done with the last.
+        let given = std::mem::take(&mut self.given);
+        self.held.give_back(given);
         let message = ready!(self.poll_message(cx)).transpose();
         self.failed = matches!(message, Some(Err(_)));
         Poll::Ready(message)

@@ -173,13 +173,16 @@ impl Permit {
         grown
     }
 
-    fn give_back(&mut self) {
-        self.count.taken.fetch_sub(std::mem::take(&mut self.amount), Ordering::Relaxed);
+    /// Gives back `amount`, or all that there is of it.
+    fn give_back(&mut self, amount: usize) {
+        let amount = amount.min(self.amount);
+        self.amount -= amount;
+        self.count.taken.fetch_sub(amount, Ordering::Relaxed);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.give_back();
+        self.give_back(self.amount);
     }
 }

@@ -1,0 +1,13 @@
+//! The transport as its peers meet it, over a socket; one file per topic.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod authority;
+mod cancel;
+mod flow;
+mod frames;
+mod gzip;
+mod head;
+mod status;
+mod timeout;
