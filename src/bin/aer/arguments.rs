@@ -7,6 +7,7 @@ use std::time::Duration;
 use argh::{CommandInfo, FromArgs, SubCommands};
 use auraed::client::Channel;
 use auraed::grpc::status::Status;
+use auraed::limits::KILL_TIMEOUT;
 use auraed::transport::listen::Address;
 
 use crate::cell::CellCommand;
@@ -16,6 +17,11 @@ use crate::output::{Answer, Form};
 
 /// How long a call may take. All but Stop and Free are answered in milliseconds; a machine that swaps gets its time.
 const CALL_TIMEOUT_MS: u64 = 30_000;
+
+const _: () = assert!(
+    CALL_TIMEOUT_MS as u128 > KILL_TIMEOUT.as_millis(),
+    "Stop must be able to say that a kill failed"
+);
 
 /// What the command line asks for.
 #[derive(Debug)]

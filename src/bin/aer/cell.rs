@@ -114,7 +114,7 @@ impl Allocate {
     async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
         let response = cells.allocate(&self.request()).await?;
         let version = if response.cgroup_v2 { 2 } else { 1 };
-        let text = format!("allocated {} (cgroup v{version})\n", printable(&response.cell_name));
+        let text = format!("allocated {} (cgroup v{version})\n", shown(&response.cell_name));
         Ok(Answer::new(json::allocate(&response), text))
     }
 
@@ -181,7 +181,7 @@ impl Start {
         let request = self.request();
         let response = cells.start(&request).await?;
         let name = request.executable.map(|executable| executable.name).unwrap_or_default();
-        let (name, cell, pid) = (printable(&name), printable(&request.cell_name), response.pid);
+        let (name, cell, pid) = (shown(&name), shown(&request.cell_name), response.pid);
         Ok(Answer::new(json::start(&response), format!("started {name} in {cell}, pid {pid}\n")))
     }
 
@@ -223,7 +223,7 @@ struct Stop {
 
 impl Stop {
     async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
-        let text = format!("stopped {} in {}\n", printable(&self.name), printable(&self.cell));
+        let text = format!("stopped {} in {}\n", shown(&self.name), shown(&self.cell));
         let request = api::CellServiceStopRequest {
             cell_name: self.cell,
             executable_name: self.name,
@@ -257,7 +257,7 @@ struct Free {
 
 impl Free {
     async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
-        let text = format!("freed {}\n", printable(&self.cell));
+        let text = format!("freed {}\n", shown(&self.cell));
         let request = api::CellServiceFreeRequest { cell_name: self.cell, grace_period_ms: self.grace_ms };
         cells.free(&request).await?;
         Ok(Answer::new(json::empty(), text))
@@ -280,6 +280,12 @@ impl List {
         let response = cells.list(&api::CellServiceListRequest {}).await?;
         Ok(Answer::new(json::list(&response), listing::tree(&response.cells)))
     }
+}
+
+/// A name in a sentence; in quotes where it would read as a part of it.
+fn shown(name: &str) -> String {
+    let name = printable(name);
+    if name.contains(' ') || name.is_empty() { format!("\"{name}\"") } else { name }
 }
 
 #[cfg(test)]
