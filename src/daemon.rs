@@ -1,6 +1,6 @@
 //! Puts the daemon together, runs it until a signal, and takes it apart in order.
 //!
-//! Up: lock, descriptors, cells, pool, services, listeners. Down: listeners and their socket files; health says
+//! Up: lock, sockets, pool, cells, services, then connections are accepted. Down: listeners and their socket files; health says
 //! NOT_SERVING; calls in flight end and streams are ended; connections close; cells are freed; the lock goes.
 
 use std::fs::{self, File};
@@ -40,10 +40,16 @@ pub fn run(config: &Config) -> Result<(), String> {
     // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
     let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
     let _lock = lock(&config.runtime_dir)?;
-    let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    // All are bound before anything is made that would have to be undone, and none accepts before all is ready.
+    let listeners: Vec<Listener> =
+        config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
-    let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
-    let daemon = Daemon::start(config, supervisor)?;
+    let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    let daemon = Daemon::new(Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace));
+    for listener in listeners {
+        log::info!("listening on {}", listener.address());
+        Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
+    }
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
     async_io::block_on(EXECUTOR.run(task));
@@ -104,7 +110,7 @@ impl Service for Api {
 }
 
 impl Daemon {
-    fn start(config: &Config, supervisor: Supervisor) -> Result<Self, String> {
+    fn new(supervisor: Supervisor) -> Self {
         let probed = supervisor.clone();
         let vitals = Arc::new(Vitals::new(Box::new(move || {
             let probed = probed.clone();
@@ -113,14 +119,7 @@ impl Daemon {
         let (order, stop) = Stop::new();
         let api = Api(Services::new(vitals.clone(), supervisor.clone()));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
-        // All are bound before the first accepts: a daemon that cannot have one of its sockets serves none.
-        let listeners: Vec<Listener> =
-            config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
-        for listener in listeners {
-            log::info!("listening on {}", listener.address());
-            Tasks::new(&EXECUTOR).spawn("a listener", listener.run(server.clone()));
-        }
-        Ok(Self { vitals, supervisor, server, stop: order })
+        Self { vitals, supervisor, server, stop: order }
     }
 
     async fn until_stopped(self, mut signals: Signals) {
