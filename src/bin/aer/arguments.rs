@@ -132,7 +132,7 @@ impl Command {
     example = "Is a daemon there, and does it work?\n  aer discover",
     example = "Run a program on at most a fifth of a processor, look at it, and clean up:\n  aer cell allocate web --cpu-max 200000\n  aer cell start web sleeper -- sleep 4000\n  aer cell list\n  aer cell stop web sleeper\n  aer cell free web",
     example = "The daemon's answer for a program:\n  aer cell list --json",
-    note = "Every option here may also stand behind the command, but not behind \"--\".",
+    note = "--socket, --timeout-ms and --json may also stand behind the command, but not\nbehind \"--\".",
     note = "--json prints what grpcurl prints: the JSON form of protobuf, with int64 as\ntext, enums by name, and without fields that have their default value (false,\n0, \"\", empty lists). An error is then a line of JSON on stderr, with code,\nmessage and violations (each with field and description).",
     note = "Without --json, an error starts with its gRPC code: aer: NOT_FOUND: ...",
     error_code(0, "The daemon did it, or said that it is well."),
