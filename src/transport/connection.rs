@@ -90,6 +90,7 @@ struct Connection<S, T> {
     server: Arc<Server<S>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for as long as it takes to match it")]
 enum Event {
     Stream(http::Request<RecvStream>, SendResponse<Bytes>),
     StopOrdered,

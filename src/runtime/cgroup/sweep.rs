@@ -45,8 +45,13 @@ fn remove_when_empty(path: &Path, deadline: Instant) -> Result<(), Error> {
         if Instant::now() >= deadline {
             return Err(Error::SweepFailed { path: path.to_owned() });
         }
-        sleep(PAUSE);
+        pause();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only at the start of the daemon, before anything is served")]
+fn pause() {
+    sleep(PAUSE);
 }
 
 /// v2 directories have `cgroup.type`, except the root, which is never ours.
