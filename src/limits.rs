@@ -211,9 +211,9 @@ pub const CGROUP_FILE_BYTES_MAX: usize = 1 << 20;
 /// Pidfds held at a time while the processes of one cgroup are signalled.
 pub const SIGNAL_BATCH: usize = 64;
 
-/// Rounds of killing what `cgroup.procs` lists, on kernels without `cgroup.kill`. A frozen cgroup does not grow, so
-/// that two rounds do; more are for a freeze that takes effect late.
-pub const KILL_ROUNDS_MAX: usize = 16;
+/// Rounds of signalling what `cgroup.procs` lists. Two find all but what is forked in the wrong microsecond; more are for
+/// a freeze that takes effect late, and for a fork bomb, which must not hold a thread for ever.
+pub const SIGNAL_ROUNDS_MAX: usize = 16;
 
 /// Milliseconds that the start of the daemon waits at most for the processes of a dead predecessor to go.
 pub const SWEEP_MS_MAX: u64 = 5_000;

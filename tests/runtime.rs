@@ -1,5 +1,5 @@
-//! Cells on the kernel that runs these tests: as it is, and, in a mount namespace of their own, with cgroup v1 alone and
-//! with cgroup v2 alone. Needs root; says so and does nothing without.
+//! Cells on the kernel that runs these tests: as it is; in a mount namespace of their own, with cgroup v1 alone and with
+//! cgroup v2 alone; and where clone3 is refused. Needs root; says so and does nothing without.
 
 use auraed::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use auraed::runtime::cpuset::{CpusetLimits, IdList};
@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const OPEN_FILES: OpenFilesLimit = OpenFilesLimit { soft: 512, hard: 1024 };
 
-/// Says how this process sees the cgroups: unset for as they are.
-const VIEW: &str = "AURAE_TEST_CGROUP_VIEW";
+/// Set in the environment of a test binary that a test has started.
+const RERUN: &str = "AURAE_TEST_RERUN";
 
 /// A machine with no cell on it, and none after the test, however that ends.
 struct Machine {
@@ -54,6 +54,16 @@ impl Machine {
 
     fn start(&self, cell: &str, name: &str, command: &str) -> Started {
         self.cells.start(&cell_name(cell), executable(name, command)).expect("start")
+    }
+
+    /// Starts a process that ignores SIGTERM, and does so by now.
+    fn start_stubborn(&self, cell: &str, name: &str) -> Started {
+        let ready = std::env::temp_dir().join(format!("{}-ready", self.config.slice));
+        let command = format!("trap '' TERM; : > {}; while :; do sleep 0.05; done", ready.display());
+        let started = self.start(cell, name, &command);
+        eventually("the trap is set", || ready.exists());
+        fs::remove_file(&ready).expect("remove");
+        started
     }
 
     fn stop(&self, cell: &str, name: &str) {
@@ -200,7 +210,9 @@ fn is_there(pid: i32) -> bool {
 }
 
 fn wait_for_comm(pid: i32, comm: &str) {
-    eventually(comm, || proc_file(pid, "comm").trim_end() == comm);
+    // Asleep, and so done with being loaded.
+    let is_up = || proc_file(pid, "comm").trim_end() == comm && status(pid, "State").starts_with('S');
+    eventually(comm, is_up);
 }
 
 /// Processes whose environment names this cell of this machine.
@@ -416,11 +428,7 @@ fn all_that_was_ever_started_ends_at_stop() {
 fn sigterm_may_be_ignored_and_sigkill_may_not() {
     let Some(machine) = Machine::new("stubborn") else { return };
     machine.allocate("web");
-    let ready = std::env::temp_dir().join(format!("{}-ready", machine.config.slice));
-    let command = format!("trap '' TERM; : > {}; while :; do sleep 0.05; done", ready.display());
-    let started = machine.start("web", "job", &command);
-    eventually("the trap is set", || ready.exists());
-    fs::remove_file(&ready).expect("remove");
+    let started = machine.start_stubborn("web", "job");
     let ending = machine.cells.free(&cell_name("web")).expect("free");
     assert!(!wait_until_empty(&ending, Duration::from_millis(200)), "SIGTERM is ignored");
     assert_eq!(machine.cells.finish(&ending).expect("finish"), Finish::Busy);
@@ -434,7 +442,7 @@ fn sigterm_may_be_ignored_and_sigkill_may_not() {
 fn what_still_runs_is_named_and_can_be_ended_later() {
     let Some(machine) = Machine::new("given-up") else { return };
     machine.allocate("web");
-    let started = machine.start("web", "job", "trap '' TERM; while :; do sleep 0.05; done");
+    let started = machine.start_stubborn("web", "job");
     let stop = || machine.cells.stop(&cell_name("web"), &executable_name("job")).expect("stop");
     let error = machine.cells.give_up(&stop());
     assert!(error.to_string().contains(&started.pid.to_string()), "{error}");
@@ -596,8 +604,7 @@ fn a_process_may_make_cgroups_in_its_leaf() {
 fn emptiness_is_announced() {
     let Some(machine) = Machine::new("announced") else { return };
     machine.allocate("web");
-    let _started = machine.start("web", "job", "trap '' TERM; while :; do sleep 0.05; done");
-    thread::sleep(Duration::from_millis(50));
+    machine.start_stubborn("web", "job");
     let ending = machine.cells.free(&cell_name("web")).expect("free");
     let emptied = ending.watch().expect("watch");
     assert!(!emptied.is_empty().expect("is_empty"));
@@ -688,7 +695,7 @@ fn the_machine_says_which_cgroups_it_has() {
 #[test]
 fn all_with_v1_alone() {
     let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    run_in_view("v1", &format!("umount {v2}"));
+    run_in_view("with v1 alone", &format!("umount {v2}"));
 }
 
 /// All of the above with nothing but the v2 mount.
@@ -699,12 +706,18 @@ fn all_with_v2_alone() {
     fs::create_dir_all(&aside).expect("mkdir");
     let show = aside.display();
     run_in_view(
-        "v2",
+        "with v2 alone",
         &format!(
             "mount --bind {v2} {show} && umount -R /sys/fs/cgroup && mount --move {show} /sys/fs/cgroup"
         ),
     );
     fs::remove_dir(&aside).expect("rmdir");
+}
+
+/// All of the above where a seccomp filter refuses clone3, as that of some container engines does.
+#[test]
+fn all_without_clone3() {
+    run_again("without clone3", rerun("exec \"$0\" \"$@\"").map(without_clone3));
 }
 
 fn v2_mounts() -> Vec<String> {
@@ -718,22 +731,51 @@ fn v2_mounts() -> Vec<String> {
 /// Runs this test binary again in a mount namespace in which `change` has been made. The machine's mounts stay as they
 /// are.
 fn run_in_view(view: &str, change: &str) {
-    if std::env::var_os(VIEW).is_some() {
-        return;
+    run_again(view, rerun(&format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"")));
+}
+
+/// The command that runs this test binary again, from `script`; `None` in the binary that it runs.
+fn rerun(script: &str) -> Option<process::Command> {
+    if std::env::var_os(RERUN).is_some() {
+        return None;
     }
     if !nix::unistd::geteuid().is_root() {
-        return eprintln!("skipped: needs root, for a mount namespace");
+        eprintln!("skipped: needs root, for a mount namespace");
+        return None;
     }
-    let script = format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"");
-    let this = std::env::current_exe().expect("own path");
-    let output = process::Command::new("unshare")
-        .args(["--mount", "sh", "-c", &script])
-        .arg(this)
-        .args(["--skip", "all_with_"])
-        .env(VIEW, view)
-        .output()
-        .expect("unshare");
+    let mut command = process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(std::env::current_exe().expect("own path"));
+    command.args(["--skip", "all_with"]).env(RERUN, "1");
+    Some(command)
+}
+
+fn run_again(how: &str, command: Option<process::Command>) {
+    let Some(mut command) = command else { return };
+    let output = command.output().expect("unshare");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("with {view} alone:\n{text}");
+    println!("{how}:\n{text}");
+}
+
+/// Has the command run under a filter that answers ENOSYS to clone3 (seccomp(2)).
+fn without_clone3(mut command: process::Command) -> process::Command {
+    use nix::libc::{self, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    use std::os::unix::process::CommandExt;
+    let statement = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut filter = [
+        // The number of the system call is the first word of seccomp_data.
+        statement(BPF_LD | BPF_W | BPF_ABS, 0, 0),
+        statement(BPF_JMP | BPF_JEQ | BPF_K, libc::SYS_clone3 as u32, 1),
+        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0),
+        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let install = move || {
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: one system call, which reads a filter that is valid for the call.
+        let installed = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+        nix::errno::Errno::result(installed).map(drop).map_err(Into::into)
+    };
+    // SAFETY: `install` makes one system call and allocates nothing.
+    unsafe { command.pre_exec(install) };
+    command
 }

@@ -4,7 +4,7 @@
 
 use super::super::error::{Error, errno_of};
 use super::{Version, file};
-use crate::limits::{KILL_ROUNDS_MAX, SIGNAL_BATCH};
+use crate::limits::{SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
 use crate::sys::{pidfd, watch::ChangeWatch};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -64,10 +64,18 @@ impl Group {
         Ok(pids)
     }
 
-    /// Sends `signal` to each process in this cgroup and below it. Processes that come or go meanwhile may be missed.
+    /// Sends `signal` once to each process in this cgroup and below it, in rounds until no new one shows up: one that was
+    /// forked while its parent was being signalled is found in the next.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
-        for directory in descendants(&self.path)? {
-            signal_all(&directory, signal)?;
+        let mut known = BTreeSet::new();
+        for _ in 0..SIGNAL_ROUNDS_MAX {
+            let before = known.len();
+            for directory in descendants(&self.path)? {
+                signal_new(&directory, signal, &mut known)?;
+            }
+            if known.len() == before {
+                break;
+            }
         }
         Ok(())
     }
@@ -85,23 +93,9 @@ impl Group {
             }
         }
         self.freeze(true)?;
-        let killed = self.kill_each();
+        let killed = self.signal(Signal::SIGKILL);
         self.freeze(false)?;
         killed
-    }
-
-    /// SIGKILL to each process until no new one shows up.
-    fn kill_each(&self) -> Result<(), Error> {
-        let mut known = BTreeSet::new();
-        for _ in 0..KILL_ROUNDS_MAX {
-            let now = self.processes()?;
-            if now.is_subset(&known) {
-                break;
-            }
-            self.signal(Signal::SIGKILL)?;
-            known.extend(now);
-        }
-        Ok(())
     }
 
     fn freeze(&self, frozen: bool) -> Result<(), Error> {
@@ -253,12 +247,12 @@ pub fn processes_in(directory: &Path) -> Result<BTreeSet<i32>, Error> {
     Ok(procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
 }
 
-/// Signals each process of one directory.
+/// Signals each process of one directory that is not yet in `known`, and puts it there.
 ///
 /// A pid may have passed to a stranger since it was read. So: open pidfds, which hold on to whoever has the pid now, and
 /// then see if the cgroup lists the pid still. If so, the pidfd is of a member.
-fn signal_all(directory: &Path, signal: Signal) -> Result<(), Error> {
-    let pids: Vec<i32> = processes_in(directory)?.into_iter().collect();
+fn signal_new(directory: &Path, signal: Signal, known: &mut BTreeSet<i32>) -> Result<(), Error> {
+    let pids: Vec<i32> = processes_in(directory)?.into_iter().filter(|pid| known.insert(*pid)).collect();
     for batch in pids.chunks(SIGNAL_BATCH) {
         let opened: Vec<_> = batch.iter().filter_map(|&pid| Some((pid, pidfd::open(pid).ok()?))).collect();
         let members = processes_in(directory)?;

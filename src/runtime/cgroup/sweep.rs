@@ -28,7 +28,6 @@ pub fn sweep(base: &Group, v1: &[&Path]) -> Result<(), Error> {
         processes.len(),
     );
     let deadline = Instant::now() + Duration::from_millis(SWEEP_MS_MAX);
-    base.kill()?;
     for path in all() {
         remove_when_empty(path, deadline)?;
     }
@@ -37,7 +36,7 @@ pub fn sweep(base: &Group, v1: &[&Path]) -> Result<(), Error> {
 
 fn remove_when_empty(path: &Path, deadline: Instant) -> Result<(), Error> {
     loop {
-        // What is in a v1 hierarchy that only limits, but not in the one that tracks, moved itself: kill it there.
+        // Also in a v1 hierarchy that only limits: what left the one that tracks may still be there.
         Group::new(version_of(path), path.to_owned()).kill()?;
         if group::remove(path)? == Removal::Gone {
             return Ok(());
