@@ -201,9 +201,11 @@ def measure_memory(name, version):
         time.sleep(0.5)
         idle = server.memory_kb()
         result.update(rss=idle["Rss"], pss=idle["Pss"], anonymous=idle["Anonymous"])
-        connections = [Connection(server.socket) for _ in range(CONNECTIONS)]
-        for connection in connections:
-            connection.call(DISCOVER)
+        connections = []
+        for _ in range(CONNECTIONS):
+            # One after the other: a burst could overflow the backlog of the listening socket.
+            connections.append(Connection(server.socket))
+            connections[-1].call(DISCOVER)
         time.sleep(0.2)
         result["connection"] = (server.memory_kb()["Rss"] - idle["Rss"]) * 1024 / CONNECTIONS
         for connection in connections:
