@@ -385,6 +385,7 @@ def main():
     names = [options.only] if options.only else ["auraed", "tonic"]
     build(names)
     version = crate_version()
+    load = os.getloadavg()[0]
     numbers = measure_speed(names, version, options.rounds)
     for name in names * 3:
         for key, number in measure_memory(name, version).items():
@@ -393,6 +394,8 @@ def main():
         if name in names:
             numbers[name]["size"] = [(TARGET / "release" / binary).stat().st_size / 1024]
     print_table(names, numbers, options.rounds)
+    if load > os.cpu_count():
+        print(f"The machine was busy with other things (load {load:.1f}): trust the ratios only, and those with care.")
 
 
 if __name__ == "__main__":
