@@ -133,7 +133,7 @@ impl Daemon {
             while server.connections() > 0 {
                 Timer::after(CONNECTIONS_END_POLL).await;
             }
-            supervisor.free_all().await;
+            supervisor.close().await;
         };
         let cut_short = async {
             let signal = signals.next().await;

@@ -5,12 +5,12 @@
 
 use super::cgroup::{Group, Hierarchies, Removal, Tree};
 use super::child::{Child, Exit, Started};
-use super::ending::{Ending, Finish, Target};
+use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::info::CellInfo;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
-use super::registry::{Executable, Registry, Reservation};
+use super::registry::{Executable, FreeingCell, Registry, Reservation, StoppingExecutable};
 use super::spec::{CellSpec, ExecutableSpec};
 use crate::sys::open_files::OpenFilesLimit;
 use nix::sys::signal::Signal;
@@ -87,6 +87,12 @@ impl Cells {
         Ok(())
     }
 
+    /// Removes our directories if no cell is left in them, as the last act of a daemon. Cells that are left stay as they
+    /// are, running; the next [`Cells::open`] ends them.
+    pub fn close(&self) -> Result<(), Error> {
+        self.tree.close()
+    }
+
     /// Makes a cell with its limits; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
         let number = self.registry().reserve_cell(&spec)?;
@@ -120,8 +126,10 @@ impl Cells {
     /// cgroup if nothing that it started is left in it. Does nothing if it still runs.
     pub fn exited(&self, exit: &Exit) {
         // Numbers of leafs are never given twice, so that nobody else's is dropped.
-        if exit.child.reap().is_some() {
-            self.drop_leaf(&exit.cell, exit.leaf);
+        if exit.child.reap().is_some() && self.drop_leaf(&exit.cell, exit.leaf) {
+            // After the removal: a Stop that begins later than this look finds no cgroup, and doesn't wait.
+            let stopping = self.registry().leaf_notice(&exit.cell, exit.leaf);
+            stopping.into_iter().for_each(|notice| notice.give());
         }
     }
 
@@ -134,18 +142,21 @@ impl Cells {
     ///
     /// One that has exited is stopped the same way, once; one that is being stopped may be stopped again.
     pub fn stop(&self, cell: &CellName, executable: &ExecutableName) -> Result<Ending, Error> {
-        let (leaf, child) = self.registry().stop_executable(cell, executable)?;
+        let notice = RemovalNotice::new()?;
+        let stopping = self.registry().stop_executable(cell, executable, notice)?;
+        let StoppingExecutable { leaf, child, removal } = stopping;
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        let ending = Ending { target, group: self.tree.cell(cell).leaf(leaf), children: vec![child] };
+        let ending = Ending { target, group: self.leaf(cell, leaf), children: vec![child], removal };
         terminate(&ending);
         Ok(ending)
     }
 
     /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it.
     pub fn free(&self, cell: &CellName) -> Result<Ending, Error> {
-        let freeing = self.registry().free_cell(cell)?;
-        let target = Target::Cell { cell: cell.clone(), number: freeing.number };
-        let ending = Ending { target, group: self.tree.cell(cell), children: freeing.children };
+        let notice = RemovalNotice::new()?;
+        let FreeingCell { number, children, removal } = self.registry().free_cell(cell, notice)?;
+        let target = Target::Cell { cell: cell.clone(), number };
+        let ending = Ending { target, group: self.tree.cell(cell), children, removal };
         terminate(&ending);
         Ok(ending)
     }
@@ -169,6 +180,7 @@ impl Cells {
                     return Ok(Finish::Busy);
                 }
                 self.registry().remove_executable(cell, executable, *leaf);
+                ending.removal.give();
             }
             Target::Cell { cell, number } => {
                 // Asked anew: a start that had begun before may have added one.
@@ -178,7 +190,8 @@ impl Cells {
                 if starting || !all_reaped(&children) || self.tree.remove_cell(cell)? == Removal::Busy {
                     return Ok(Finish::Busy);
                 }
-                self.registry().remove_cell(cell, *number);
+                let notices = self.registry().remove_cell(cell, *number);
+                notices.iter().for_each(|notice| notice.give());
             }
         }
         Ok(Finish::Done)
@@ -292,7 +305,7 @@ mod tests {
     fn each_runtime_directory_has_its_own_slice() {
         let slice = |path: &str| CellsConfig::for_runtime_dir(Path::new(path)).slice;
         assert_eq!(slice("/run/aurae"), "aurae");
-        assert_eq!(slice("/tmp/x"), "aurae-0add31e2");
+        assert_eq!(slice("/tmp/x"), "aurae-ff28930c");
         assert_ne!(slice("/tmp/x"), slice("/tmp/y"));
     }
 }

@@ -10,6 +10,7 @@ use super::cgroup::{Changes, Group};
 use super::child::Child;
 use super::error::Error;
 use super::names::{CellName, ExecutableName};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Ending {
     pub(super) group: Group,
     /// The processes that we started for it.
     pub(super) children: Vec<Arc<Child>>,
+    /// Shared with all that end the same thing.
+    pub(super) removal: Arc<RemovalNotice>,
 }
 
 #[derive(Debug)]
@@ -42,7 +45,29 @@ pub enum Finish {
 impl Ending {
     /// A way to learn when nothing of it runs any more.
     pub fn watch(&self) -> Result<Emptied, Error> {
-        Ok(Emptied { changes: self.group.changes()?, group: self.group.clone() })
+        let changes = self.group.changes(self.removal.0.as_fd())?;
+        Ok(Emptied { changes, group: self.group.clone(), _removal: Arc::clone(&self.removal) })
+    }
+}
+
+/// Tells all that wait for a cgroup to be empty that one of them has removed it.
+///
+/// The kernel announces that a cgroup has become empty at most every 10 ms, and forgets an announcement that is due when
+/// the cgroup is removed (`cgroup_file_notify`, `cgroup_rm_file`): who asks at the right moment and removes it leaves the
+/// others waiting.
+#[derive(Debug)]
+pub(super) struct RemovalNotice(EventFd);
+
+impl RemovalNotice {
+    pub fn new() -> Result<Arc<Self>, Error> {
+        let made = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        made.map(|fd| Arc::new(Self(fd))).map_err(|errno| Error::Setup("an eventfd", errno))
+    }
+
+    /// To be called when the cgroup is gone: whoever is woken must find it so.
+    pub fn give(&self) {
+        // The one error, EAGAIN, is of a counter that is full, and so of a notice given before.
+        let _ = self.0.write(1);
     }
 }
 
@@ -59,12 +84,14 @@ impl fmt::Display for Target {
 
 /// Whether a cgroup has become empty.
 ///
-/// First ask [`Emptied::is_empty`], then wait for [`Emptied::readiness`] and ask again. Ask on a timer as well: a cgroup
-/// that another caller removes says nothing, and on v1 there is nothing to wait for.
+/// First ask [`Emptied::is_empty`], then wait for [`Emptied::readiness`] and ask again. On v1 there is nothing to wait
+/// for: ask on a timer.
 #[derive(Debug)]
 pub struct Emptied {
     changes: Option<Changes>,
     group: Group,
+    /// Open as long as `changes` watches it.
+    _removal: Arc<RemovalNotice>,
 }
 
 impl Emptied {

@@ -8,16 +8,17 @@
 //!                 ▲                         │                                            ▲   │
 //!                 └───────cancel_cell───────┘                                            └───┘ free, again
 //!
-//! executable   (none) ──reserve_executable──▶ Starting ──commit_executable──▶ Started ──┐ stop: `stopping`, and again
+//! executable   (none) ──reserve_executable──▶ Starting ──commit_executable──▶ Started ──┐ stop: stopping, and again
 //!                 ▲                              │                              │  │  ◀─┘
 //!                 ├──────cancel_executable───────┘                              │  │
 //!                 └────────────────remove_executable────────────────────────────┘  └─reserve (exited, leaf empty)─▶ Starting
 //! ```
 //!
 //! A started executable runs or has exited; its [`Child`] says which. A cell that could not be emptied stays Freeing, an
-//! executable `stopping`: Free and Stop may be tried again, and nothing new gets in.
+//! executable stopping: Free and Stop may be tried again, and nothing new gets in.
 
 use super::child::Child;
+use super::ending::RemovalNotice;
 use super::error::Error;
 use super::info::{CellInfo, ExecutableInfo, ProcessState};
 use super::names::{CellName, ExecutableName};
@@ -46,6 +47,8 @@ struct Cell {
     executables: BTreeMap<ExecutableName, Executable>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
     stale: Vec<u64>,
+    /// Of those that free it, from the first one on.
+    removal: Option<Arc<RemovalNotice>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,8 @@ pub(super) struct Executable {
     pub description: Description,
     /// `None` while it is being started.
     pub child: Option<Arc<Child>>,
-    pub stopping: bool,
+    /// Of those that stop it, from the first one on: while it is there, the executable is being stopped.
+    removal: Option<Arc<RemovalNotice>>,
 }
 
 /// A name held for an executable that is being started.
@@ -80,6 +84,15 @@ pub(super) struct Reservation {
 pub(super) struct FreeingCell {
     pub number: u64,
     pub children: Vec<Arc<Child>>,
+    pub removal: Arc<RemovalNotice>,
+}
+
+/// An executable that is being stopped.
+#[derive(Debug)]
+pub(super) struct StoppingExecutable {
+    pub leaf: u64,
+    pub child: Arc<Child>,
+    pub removal: Arc<RemovalNotice>,
 }
 
 impl Registry {
@@ -95,8 +108,7 @@ impl Registry {
             return Err(Error::TooManyCells);
         }
         let number = self.next_number();
-        let (state, executables, stale) = (CellState::Allocating, BTreeMap::new(), Vec::new());
-        self.cells.insert(spec.name.clone(), Cell { number, spec: spec.clone(), state, executables, stale });
+        self.cells.insert(spec.name.clone(), Cell::new(number, spec.clone()));
         Ok(number)
     }
 
@@ -110,8 +122,9 @@ impl Registry {
         self.remove_cell(name, number);
     }
 
-    /// Closes the cell to all that is new, and answers what is in it. A cell that is being freed already is no error.
-    pub fn free_cell(&mut self, name: &CellName) -> Result<FreeingCell, Error> {
+    /// Closes the cell to all that is new, and answers what is in it. A cell that is being freed already is no error;
+    /// its notice is answered in place of `removal`.
+    pub fn free_cell(&mut self, name: &CellName, removal: Arc<RemovalNotice>) -> Result<FreeingCell, Error> {
         let children = self.children_of(name);
         let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         if cell.state == CellState::Allocating {
@@ -121,7 +134,8 @@ impl Registry {
             return Err(Error::CellHasChildren { cell: name.clone(), children: joined(&children) });
         }
         cell.state = CellState::Freeing;
-        Ok(FreeingCell { number: cell.number, children: cell.children() })
+        let removal = Arc::clone(cell.removal.get_or_insert(removal));
+        Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
     }
 
     /// The processes of a cell that is being freed; `None` when that cell is gone.
@@ -133,12 +147,14 @@ impl Registry {
         Some((cell.children(), starting))
     }
 
-    pub fn remove_cell(&mut self, name: &CellName, number: u64) {
-        if self.numbered(name, number).is_some()
-            && let Some(cell) = self.cells.remove(name)
-        {
-            self.executables -= cell.executables.len();
+    /// Answers the notices to give, of the cell and of what was being stopped in it.
+    pub fn remove_cell(&mut self, name: &CellName, number: u64) -> Vec<Arc<RemovalNotice>> {
+        if self.numbered(name, number).is_none() {
+            return Vec::new();
         }
+        let Some(cell) = self.cells.remove(name) else { return Vec::new() };
+        self.executables -= cell.executables.len();
+        cell.executables.into_values().filter_map(|e| e.removal).chain(cell.removal).collect()
     }
 
     /// Holds the name for an executable that is about to be started. The name of one that has exited may be taken.
@@ -158,7 +174,7 @@ impl Registry {
         if !replaces && total >= EXECUTABLES_MAX {
             return Err(Error::TooManyExecutables);
         }
-        let starting = Executable { leaf, description: description.clone(), child: None, stopping: false };
+        let starting = Executable { leaf, description: description.clone(), child: None, removal: None };
         let previous = cell.executables.insert(name.clone(), starting);
         let stale = std::mem::take(&mut cell.stale);
         self.executables += usize::from(!replaces);
@@ -202,12 +218,14 @@ impl Registry {
         }
     }
 
-    /// Marks the executable as being stopped. One that is being stopped already is no error.
+    /// Marks the executable as being stopped. One that is being stopped already is no error; its notice is answered in
+    /// place of `removal`.
     pub fn stop_executable(
         &mut self,
         cell_name: &CellName,
         name: &ExecutableName,
-    ) -> Result<(u64, Arc<Child>), Error> {
+        removal: Arc<RemovalNotice>,
+    ) -> Result<StoppingExecutable, Error> {
         let cell = self.cells.get_mut(cell_name).ok_or_else(|| Error::NoSuchCell(cell_name.clone()))?;
         let (cell_of, executable_of) = (|| cell_name.clone(), || name.clone());
         let executable = cell
@@ -218,8 +236,14 @@ impl Registry {
             .child
             .clone()
             .ok_or_else(|| Error::ExecutableStarting { cell: cell_of(), executable: executable_of() })?;
-        executable.stopping = true;
-        Ok((executable.leaf, child))
+        let removal = Arc::clone(executable.removal.get_or_insert(removal));
+        Ok(StoppingExecutable { leaf: executable.leaf, child, removal })
+    }
+
+    /// The notice to give when this leaf is gone, if its executable is being stopped.
+    pub fn leaf_notice(&self, cell: &CellName, leaf: u64) -> Option<Arc<RemovalNotice>> {
+        let executables = &self.cells.get(cell)?.executables;
+        executables.values().find(|e| e.leaf == leaf)?.removal.clone()
     }
 
     pub fn remove_executable(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) {
@@ -265,6 +289,11 @@ impl Registry {
 }
 
 impl Cell {
+    fn new(number: u64, spec: CellSpec) -> Self {
+        let (executables, stale) = (BTreeMap::new(), Vec::new());
+        Self { number, spec, state: CellState::Allocating, executables, stale, removal: None }
+    }
+
     fn children(&self) -> Vec<Arc<Child>> {
         self.executables.values().filter_map(|e| e.child.clone()).collect()
     }
@@ -274,7 +303,7 @@ impl Cell {
         let Some(executable) = self.executables.get(name) else { return Ok(()) };
         let state = match &executable.child {
             None => "being started",
-            Some(_) if executable.stopping => "being stopped",
+            Some(_) if executable.removal.is_some() => "being stopped",
             Some(child) if child.reason().is_none() => "running",
             Some(_) => return Ok(()),
         };
@@ -297,7 +326,7 @@ impl Executable {
             },
         };
         let (name, description) = (name.clone(), self.description.clone());
-        ExecutableInfo { name, description, process, stopping: self.stopping }
+        ExecutableInfo { name, description, process, stopping: self.removal.is_some() }
     }
 }
 
@@ -347,6 +376,10 @@ mod tests {
         registry
     }
 
+    fn notice() -> Arc<RemovalNotice> {
+        RemovalNotice::new().expect("eventfd")
+    }
+
     fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
         result.err().map(|error| error.kind())
     }
@@ -376,17 +409,17 @@ mod tests {
     fn a_cell_needs_its_parent_and_its_parent_it() {
         let mut registry = registry(&["a", "a/b", "ab"]);
         assert_eq!(kind(registry.reserve_cell(&spec("c/d"))), Some(ErrorKind::NotFound));
-        let error = registry.free_cell(&spec("a").name).expect_err("has a child").to_string();
+        let error = registry.free_cell(&spec("a").name, notice()).expect_err("has a child").to_string();
         assert!(error.contains("the cells \"a/b\";"), "{error}");
-        registry.free_cell(&spec("ab").name).expect("has none");
-        registry.free_cell(&spec("ab").name).expect("and again");
+        registry.free_cell(&spec("ab").name, notice()).expect("has none");
+        registry.free_cell(&spec("ab").name, notice()).expect("and again");
         assert_eq!(kind(registry.reserve_cell(&spec("ab/c"))), Some(ErrorKind::FailedPrecondition));
     }
 
     #[test]
     fn a_late_end_does_not_hit_a_later_cell_of_the_same_name() {
         let mut registry = registry(&["a"]);
-        let first = registry.free_cell(&spec("a").name).expect("free").number;
+        let first = registry.free_cell(&spec("a").name, notice()).expect("free").number;
         registry.remove_cell(&spec("a").name, first);
         let second = registry.reserve_cell(&spec("a")).expect("free again");
         registry.remove_cell(&spec("a").name, first);
@@ -409,7 +442,7 @@ mod tests {
         let error = start(&mut registry, "a", 9999).expect_err("cell is full");
         assert!(matches!(error, Error::TooManyExecutablesInCell(_)));
         assert!(matches!(start(&mut registry, "e", 0), Err(Error::TooManyExecutables)));
-        let number = registry.free_cell(&spec("a").name).expect("free").number;
+        let number = registry.free_cell(&spec("a").name, notice()).expect("free").number;
         registry.remove_cell(&spec("a").name, number);
         start(&mut registry, "e", 0).expect("there is room again");
     }
@@ -430,9 +463,12 @@ mod tests {
         let reserved = registry.reserve_executable(&cell, &name, &Description::default()).expect("free");
         let taken = registry.reserve_executable(&cell, &name, &Description::default());
         assert_eq!(kind(taken), Some(ErrorKind::AlreadyExists));
-        assert_eq!(kind(registry.stop_executable(&cell, &name)), Some(ErrorKind::FailedPrecondition));
+        assert_eq!(
+            kind(registry.stop_executable(&cell, &name, notice())),
+            Some(ErrorKind::FailedPrecondition)
+        );
         registry.cancel_executable(&cell, &name, reserved.leaf, reserved.previous);
-        assert_eq!(kind(registry.stop_executable(&cell, &name)), Some(ErrorKind::NotFound));
+        assert_eq!(kind(registry.stop_executable(&cell, &name, notice())), Some(ErrorKind::NotFound));
         assert_eq!(registry.executables, 0);
     }
 }

@@ -54,8 +54,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends everything, inner cells first, and removes it; for the daemon's own end.
-    pub async fn free_all(&self) {
+    /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end.
+    pub async fn close(&self) {
         let mut names = Vec::new();
         collect_names(&self.cells.list(), &mut names);
         names.sort_by_key(|name| std::cmp::Reverse(depth(name)));
@@ -65,6 +65,9 @@ impl Supervisor {
             for end in ends {
                 end.await;
             }
+        }
+        if let Err(status) = self.run(|cells| cells.close()).await {
+            log::error!("the daemon's own cgroups stay behind: {status}");
         }
     }
 

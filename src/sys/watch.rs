@@ -11,7 +11,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-/// A kernel file and a descriptor that is readable when the file has changed since the last [`ChangeWatch::read`].
+/// A kernel file and a descriptor that is readable when the file has changed since the last [`ChangeWatch::read`], and
+/// from when another descriptor is.
 #[derive(Debug)]
 pub struct ChangeWatch {
     file: File,
@@ -19,10 +20,12 @@ pub struct ChangeWatch {
 }
 
 impl ChangeWatch {
-    /// Watches `file`. Read it before the first wait: a change counts from the last read.
-    pub fn new(file: File) -> Result<Self, Errno> {
+    /// Watches `file`, and `other` for being readable. Read the file before the first wait: a change counts from the
+    /// last read. `other` must stay open as long as the watch.
+    pub fn new(file: File, other: BorrowedFd<'_>) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&file, EpollEvent::new(EpollFlags::EPOLLPRI, 0))?;
+        epoll.add(other, EpollEvent::new(EpollFlags::EPOLLIN, 1))?;
         Ok(Self { file, epoll })
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use smol::future::{self, FutureExt, poll_once};
+use smol::future::{FutureExt, poll_once};
 use smol::stream::StreamExt;
 
 use super::body::Body;
@@ -77,6 +77,7 @@ async fn answer<S: Service>(
             Code::DeadlineExceeded,
             format!("{path} did not end within the caller's {:?}", head.timeout.unwrap_or_default()),
         )),
+        Err(Cut::Stopping) => response.end(&Status::new(Code::Unavailable, "the daemon is stopping")),
         // Dropping the response tells h2 that we are done with the stream.
         Err(Cut::Reset) => log::debug!("{path}: the caller has gone"),
     }
@@ -113,6 +114,7 @@ async fn pump<S: Service>(
     items: Messages,
     encoding: Encoding,
 ) -> Result<Status, Cut> {
+    response.end_on(server.stop.clone());
     let mut batches = Batches { items, encoding, ended: None };
     let mut batch = poll_once(batches.next()).await;
     loop {
@@ -125,15 +127,7 @@ async fn pump<S: Service>(
             Some(None) => return Ok(batches.ended.unwrap_or_else(Status::ok)),
             None => {}
         }
-        let stopped = async {
-            server.stop.ordered().await;
-            Err(Status::new(Code::Unavailable, "the daemon is stopping"))
-        };
-        let next = async { Ok(batches.next().await) };
-        batch = match response.until_cut(future::or(next, stopped)).await? {
-            Ok(next) => Some(next),
-            Err(status) => return Ok(status),
-        };
+        batch = Some(response.until_cut(batches.next()).await?);
     }
 }
 

@@ -12,7 +12,9 @@ use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response as HttpResponse, StatusCode, header};
 use smol::Timer;
+use smol::future::FutureExt;
 
+use super::Stop;
 use super::monitor::Monitor;
 use crate::grpc::encoding::{ACCEPTED, Encoding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GZIP};
 use crate::grpc::head::{CONTENT_TYPE_GRPC, Refusal};
@@ -22,6 +24,8 @@ use crate::limits::SEND_BUFFER_BYTES;
 pub struct Response {
     half: Half,
     deadline: Option<Timer>,
+    /// Set for a stream of messages: it ends when the daemon stops, where a single message is still sent.
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     monitor: Arc<Monitor>,
 }
 
@@ -39,16 +43,23 @@ pub enum Cut {
     Reset,
     /// The caller's deadline has passed.
     Deadline,
+    /// The daemon is stopping, and this is a stream.
+    Stopping,
 }
 
 impl Response {
     pub fn new(respond: SendResponse<Bytes>, monitor: Arc<Monitor>) -> Self {
-        Self { half: Half::Head(respond), deadline: None, monitor }
+        Self { half: Half::Head(respond), deadline: None, stop: None, monitor }
     }
 
     /// Counts the caller's time from now on.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.deadline = timeout.map(Timer::after);
+    }
+
+    /// From now on the stop of the daemon cuts the answer short.
+    pub fn end_on(&mut self, stop: Stop) {
+        self.stop = Some(Box::pin(async move { stop.ordered().await }));
     }
 
     pub fn has_started(&self) -> bool {
@@ -112,8 +123,11 @@ impl Response {
         if reset.is_ready() {
             return Poll::Ready(Cut::Reset);
         }
-        match &mut self.deadline {
-            Some(deadline) => Pin::new(deadline).poll(cx).map(|_| Cut::Deadline),
+        if self.deadline.as_mut().is_some_and(|deadline| deadline.poll(cx).is_ready()) {
+            return Poll::Ready(Cut::Deadline);
+        }
+        match &mut self.stop {
+            Some(stop) => stop.as_mut().poll(cx).map(|()| Cut::Stopping),
             None => Poll::Pending,
         }
     }

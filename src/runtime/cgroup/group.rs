@@ -127,8 +127,9 @@ impl Group {
         Ok(events.is_none_or(|events| says_empty(&events)))
     }
 
-    /// A way to learn of changes, if this hierarchy has one and the cgroup is still there.
-    pub fn changes(&self) -> Result<Option<Changes>, Error> {
+    /// A way to learn of changes, if this hierarchy has one and the cgroup is still there. `removed` must become readable
+    /// when the cgroup is removed by us, which the kernel does not announce.
+    pub fn changes(&self, removed: BorrowedFd<'_>) -> Result<Option<Changes>, Error> {
         if self.version == Version::V1 {
             return Ok(None);
         }
@@ -137,7 +138,7 @@ impl Group {
             Err(error) if is_gone(&error) => return Ok(None),
             opened => opened.map_err(|error| Error::file("open", &path, &error))?,
         };
-        let watch = ChangeWatch::new(file).map_err(|errno| Error::File {
+        let watch = ChangeWatch::new(file, removed).map_err(|errno| Error::File {
             verb: "watch",
             path: path.clone(),
             errno,
@@ -209,7 +210,8 @@ pub fn remove(path: &Path) -> Result<Removal, Error> {
     Ok(removal)
 }
 
-fn remove_one(path: &Path) -> Result<Removal, Error> {
+/// Removes one directory and nothing below it: busy when something is.
+pub fn remove_one(path: &Path) -> Result<Removal, Error> {
     match fs::remove_dir(path) {
         Ok(()) => Ok(Removal::Gone),
         Err(error) if is_gone(&error) => Ok(Removal::Gone),
@@ -298,7 +300,8 @@ mod tests {
             assert_eq!(group.remove().expect("no error"), Removal::Gone);
             group.signal(Signal::SIGTERM).expect("no error");
             group.kill().expect("no error");
-            assert!(group.changes().expect("no error").is_none());
+            let removed = File::open("/dev/null").expect("/dev/null");
+            assert!(group.changes(removed.as_fd()).expect("no error").is_none());
         }
     }
 }

@@ -72,6 +72,11 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Removes our directories unless something is in them.
+    pub fn close(&self) -> Result<(), Error> {
+        self.bases().into_iter().try_for_each(|base| group::remove_one(base).map(drop))
+    }
+
     /// Whether the machine has the unified hierarchy (v2) and no other.
     pub fn is_unified(&self) -> bool {
         self.unified
