@@ -201,9 +201,11 @@ def measure_memory(name, version):
         time.sleep(0.5)
         idle = server.memory_kb()
         result.update(rss=idle["Rss"], pss=idle["Pss"], anonymous=idle["Anonymous"])
-        connections = [Connection(server.socket) for _ in range(CONNECTIONS)]
-        for connection in connections:
-            connection.call(DISCOVER)
+        connections = []
+        for _ in range(CONNECTIONS):
+            # One after the other: a burst could overflow the backlog of the listening socket.
+            connections.append(Connection(server.socket))
+            connections[-1].call(DISCOVER)
         time.sleep(0.2)
         result["connection"] = (server.memory_kb()["Rss"] - idle["Rss"]) * 1024 / CONNECTIONS
         for connection in connections:
@@ -383,6 +385,7 @@ def main():
     names = [options.only] if options.only else ["auraed", "tonic"]
     build(names)
     version = crate_version()
+    load = os.getloadavg()[0]
     numbers = measure_speed(names, version, options.rounds)
     for name in names * 3:
         for key, number in measure_memory(name, version).items():
@@ -391,6 +394,8 @@ def main():
         if name in names:
             numbers[name]["size"] = [(TARGET / "release" / binary).stat().st_size / 1024]
     print_table(names, numbers, options.rounds)
+    if load > os.cpu_count():
+        print(f"The machine was busy with other things (load {load:.1f}): trust the ratios only, and those with care.")
 
 
 if __name__ == "__main__":

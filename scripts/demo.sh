@@ -62,9 +62,12 @@ cleanup() {
         "$release/aer" cell free "$cell" >/dev/null 2>&1 || true
         kill -TERM "$daemon" 2>/dev/null || true
         # It stops by itself within its own limits; the demo does not wait longer than that.
-        (sleep 15 && kill -KILL "$daemon" 2>/dev/null) &
+        for _ in {1..150}; do
+            kill -0 "$daemon" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$daemon" 2>/dev/null || true
         wait "$daemon" 2>/dev/null || true
-        kill "$!" 2>/dev/null || true
     fi
     if [ "$status" -ne 0 ] && [ -s "$runtime/log" ]; then
         echo "demo: the daemon's log:" >&2

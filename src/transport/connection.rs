@@ -90,7 +90,7 @@ struct Connection<S, T> {
     server: Arc<Server<S>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for as long as it takes to match it")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one, and it is moved once")]
 enum Event {
     Stream(http::Request<RecvStream>, SendResponse<Bytes>),
     StopOrdered,

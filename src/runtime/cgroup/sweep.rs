@@ -34,6 +34,7 @@ pub fn sweep(base: &Group, v1: &[&Path]) -> Result<(), Error> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "nothing is served yet, so there is nobody to block")]
 fn remove_when_empty(path: &Path, deadline: Instant) -> Result<(), Error> {
     loop {
         // Also in a v1 hierarchy that only limits: what left the one that tracks may still be there.
@@ -44,13 +45,8 @@ fn remove_when_empty(path: &Path, deadline: Instant) -> Result<(), Error> {
         if Instant::now() >= deadline {
             return Err(Error::SweepFailed { path: path.to_owned() });
         }
-        pause();
+        sleep(PAUSE);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "only at the start of the daemon, before anything is served")]
-fn pause() {
-    sleep(PAUSE);
 }
 
 /// v2 directories have `cgroup.type`, except the root, which is never ours.
