@@ -161,8 +161,7 @@ impl Status {
     /// Reads a status as a client does. `None` when the trailers hold no `grpc-status`; an unknown or
     /// malformed code is `UNKNOWN` (gRPC spec, "Responses").
     pub fn from_trailers(trailers: &HeaderMap) -> Option<Self> {
-        let number = trailers.get(GRPC_STATUS)?.to_str().ok().and_then(|s| s.parse::<usize>().ok());
-        let code = number.and_then(|n| Code::ALL.get(n).copied()).unwrap_or(Code::Unknown);
+        let code = decode_code(trailers.get(GRPC_STATUS)?).unwrap_or(Code::Unknown);
         let message = trailers.get(GRPC_MESSAGE).map(decode_message).unwrap_or_default();
         let details = trailers.get(GRPC_STATUS_DETAILS).and_then(|v| decode_binary(v.as_bytes()));
         Some(Self { code, message, details: details.unwrap_or_default().into() })
@@ -176,6 +175,12 @@ impl std::fmt::Display for Status {
 }
 
 impl std::error::Error for Status {}
+
+/// Digits only (gRPC spec, "Status"): `parse` alone would take a `+`.
+fn decode_code(value: &HeaderValue) -> Option<Code> {
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    Code::ALL.get(digits.parse::<usize>().ok()?).copied()
+}
 
 /// Everything but printable ASCII, and the escape character itself (gRPC spec, "Percent-Encoded").
 const MESSAGE_ESCAPES: &AsciiSet = &CONTROLS.add(b'%');
@@ -334,7 +339,9 @@ mod tests {
     fn an_unknown_code_reads_as_unknown() {
         let mut trailers = HeaderMap::new();
         assert_eq!(Status::from_trailers(&trailers), None);
-        trailers.insert(GRPC_STATUS, HeaderValue::from_static("99"));
-        assert_eq!(Status::from_trailers(&trailers).unwrap().code, Code::Unknown);
+        for malformed in ["99", "+5", "", "5 ", "NOT_FOUND"] {
+            trailers.insert(GRPC_STATUS, HeaderValue::from_static(malformed));
+            assert_eq!(Status::from_trailers(&trailers).unwrap().code, Code::Unknown, "{malformed:?}");
+        }
     }
 }
