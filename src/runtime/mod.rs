@@ -29,6 +29,7 @@ pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
 pub use info::{CellInfo, ExecutableInfo, ProcessState};
 pub use names::{CellName, ExecutableName};
+pub use quote::Quoted;
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};
 
 pub use crate::sys::pidfd::ExitReason;
