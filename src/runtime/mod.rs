@@ -16,6 +16,8 @@ pub mod cpu;
 pub mod cpuset;
 mod ending;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod info;
 mod launch;
 pub mod names;
