@@ -10,6 +10,8 @@
 pub mod client;
 pub mod config;
 pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod grpc;
 pub mod limits;
 pub mod proto;

@@ -22,6 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("init", &["sys", "limits"]),
     // The composition root and the programs put the parts together, so they see all of them.
     ("daemon", ANY),
+    // The list of fuzz bodies, which stand in all parts; built for tests and fuzzing alone.
+    ("fuzz", ANY),
     ("main", ANY),
     ("lib", ANY),
     ("bin", ANY),

@@ -16,6 +16,8 @@ pub mod cpu;
 pub mod cpuset;
 mod ending;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod info;
 mod launch;
 pub mod names;
@@ -29,6 +31,7 @@ pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
 pub use info::{CellInfo, ExecutableInfo, ProcessState};
 pub use names::{CellName, ExecutableName};
+pub use quote::Quoted;
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};
 
 pub use crate::sys::pidfd::ExitReason;

@@ -3,6 +3,8 @@
 
 pub mod cells;
 pub mod discovery;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod health;
 pub mod reflection;
 pub mod supervisor;

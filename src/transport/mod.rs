@@ -12,6 +12,8 @@
 mod authority;
 mod body;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod listen;
 mod monitor;
 mod request;
