@@ -49,6 +49,8 @@ pub struct Streams {
     pub last_open: Instant,
     /// When a PING was sent that the peer's silence called for.
     pub pinged: Option<Instant>,
+    /// GOAWAY has been sent because no stream was open for long.
+    pub asked_to_leave: bool,
 }
 
 impl Monitor {
@@ -92,6 +94,11 @@ impl Facts {
         left.is_some()
     }
 
+    /// When the peer has to be judged again, if nothing happens until then.
+    pub fn due(&self, streams: Streams, timeouts: &Timeouts) -> Instant {
+        self.nearest_deadline(streams, timeouts).0
+    }
+
     pub fn judge(&self, streams: Streams, timeouts: &Timeouts, now: Instant) -> Verdict {
         let (deadline, verdict) = self.nearest_deadline(streams, timeouts);
         if now < deadline { Verdict::WaitUntil(deadline) } else { verdict }
@@ -111,7 +118,11 @@ impl Facts {
             Some(at) => (at + timeouts.ping, Verdict::Cut("it did not answer a PING")),
             None => (self.last_byte + timeouts.silence, Verdict::Ping),
         };
-        let idle = (streams.last_open + timeouts.idle, Verdict::Leave);
+        let idle = match streams.asked_to_leave {
+            false => (streams.last_open + timeouts.idle, Verdict::Leave),
+            // h2 closes once the peer has answered the PING that follows GOAWAY, which it need not ever do.
+            true => (streams.last_open + timeouts.ping, Verdict::Cut("it did not leave after GOAWAY")),
+        };
         let all = [settings, ack, frame, Some(alive), Some(idle)];
         let nearest = all.into_iter().flatten().min_by_key(|(deadline, _)| *deadline);
         nearest.unwrap_or((self.opened + Duration::from_secs(1), Verdict::Ping))
@@ -135,7 +146,7 @@ mod tests {
     fn each_deadline_gives_its_verdict() {
         let start = Instant::now();
         let timeouts = Timeouts::default();
-        let quiet = Streams { last_open: start, pinged: None };
+        let quiet = Streams { last_open: start, pinged: None, asked_to_leave: false };
         let judge = |facts: &Facts, streams, after: Duration| facts.judge(streams, &timeouts, start + after);
 
         let fresh = Monitor::new(start).facts().clone();
@@ -150,6 +161,9 @@ mod tests {
         assert!(matches!(judge(&idle, pinged, timeouts.silence + timeouts.ping), Verdict::Cut(_)));
         let alive = Facts { last_byte: start + timeouts.idle, ..idle.clone() };
         assert_eq!(judge(&alive, pinged, timeouts.idle), Verdict::Leave);
+        let asked = Streams { last_open: start + timeouts.idle, asked_to_leave: true, ..quiet };
+        let after = timeouts.idle + timeouts.ping;
+        assert_eq!(judge(&alive, asked, after), Verdict::Cut("it did not leave after GOAWAY"));
         let half = Facts { frame_began: Some(start), last_byte: start + timeouts.frame, ..idle };
         assert_eq!(judge(&half, quiet, timeouts.frame), Verdict::Cut("it did not complete a frame"));
     }

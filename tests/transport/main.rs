@@ -5,9 +5,11 @@ mod common;
 
 mod authority;
 mod cancel;
+mod connections;
 mod flow;
 mod frames;
 mod gzip;
 mod head;
+mod listening;
 mod status;
 mod timeout;
