@@ -105,14 +105,23 @@ async fn send_one(response: &mut Response, message: &[u8], accepted: Encoding) -
     Ok(Status::ok())
 }
 
-/// Sends items until the publisher ends, the peer goes, the deadline passes or the daemon stops. Items that are
-/// ready together travel together.
+/// Sends items until the publisher ends, the peer goes, the deadline passes or the daemon stops, also while the peer
+/// does not take what is sent.
 async fn pump<S: Service>(
     server: &Server<S>,
     response: &mut Response,
     items: Messages,
     encoding: Encoding,
 ) -> Result<Status, Cut> {
+    let stopped = async {
+        server.stop.ordered().await;
+        Ok(Status::new(Code::Unavailable, "the daemon is stopping"))
+    };
+    future::or(send_all(response, items, encoding), stopped).await
+}
+
+/// Items that are ready together travel together.
+async fn send_all(response: &mut Response, items: Messages, encoding: Encoding) -> Result<Status, Cut> {
     let mut batches = Batches { items, encoding, ended: None };
     let mut batch = poll_once(batches.next()).await;
     loop {
@@ -125,15 +134,7 @@ async fn pump<S: Service>(
             Some(None) => return Ok(batches.ended.unwrap_or_else(Status::ok)),
             None => {}
         }
-        let stopped = async {
-            server.stop.ordered().await;
-            Err(Status::new(Code::Unavailable, "the daemon is stopping"))
-        };
-        let next = async { Ok(batches.next().await) };
-        batch = match response.until_cut(future::or(next, stopped)).await? {
-            Ok(next) => Some(next),
-            Err(status) => return Ok(status),
-        };
+        batch = Some(response.until_cut(batches.next()).await?);
     }
 }
 

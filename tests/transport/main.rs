@@ -12,4 +12,5 @@ mod gzip;
 mod head;
 mod listening;
 mod status;
+mod stop;
 mod timeout;
