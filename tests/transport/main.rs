@@ -6,6 +6,7 @@ mod common;
 mod authority;
 mod cancel;
 mod connections;
+mod flood;
 mod flow;
 mod frames;
 mod gzip;
