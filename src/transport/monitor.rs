@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::Timeouts;
 use crate::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT, CONTROL_FRAMES_PER_SECOND};
 
+const FRAME_EARNED_EVERY: Duration = Duration::from_micros(1_000_000 / CONTROL_FRAMES_PER_SECOND as u64);
+
 /// Shared by the wire, the connection and its streams. They run on one thread: the lock is never contended.
 pub struct Monitor(Mutex<Facts>);
 
@@ -81,14 +83,15 @@ impl Monitor {
 impl Facts {
     /// Charges the peer for control frames; false when it has sent too many.
     pub fn charge(&mut self, frames: u32, now: Instant) -> bool {
-        let earned = now.duration_since(self.credit.counted_at).as_millis()
-            * u128::from(CONTROL_FRAMES_PER_SECOND)
-            / 1000;
-        if earned > 0 {
-            let earned = u32::try_from(earned).unwrap_or(CONTROL_FRAMES_BURST);
-            self.credit.frames = self.credit.frames.saturating_add(earned).min(CONTROL_FRAMES_BURST);
-            self.credit.counted_at = now;
-        }
+        let passed = now.duration_since(self.credit.counted_at);
+        let earned =
+            (passed.as_nanos() / FRAME_EARNED_EVERY.as_nanos()).min(CONTROL_FRAMES_BURST.into()) as u32;
+        self.credit.frames = self.credit.frames.saturating_add(earned).min(CONTROL_FRAMES_BURST);
+        // What has passed of the next frame's time counts for that frame.
+        self.credit.counted_at = match earned {
+            CONTROL_FRAMES_BURST => now,
+            earned => self.credit.counted_at + FRAME_EARNED_EVERY * earned,
+        };
         let left = self.credit.frames.checked_sub(frames);
         self.credit.frames = left.unwrap_or(0);
         left.is_some()
@@ -179,5 +182,19 @@ mod tests {
         monitor.frame_sent();
         assert!(monitor.facts().charge(CONTROL_FRAMES_PER_FRAME_SENT, start + SECOND));
         assert!(!monitor.facts().charge(1, start + SECOND));
+        assert!(monitor.facts().charge(CONTROL_FRAMES_BURST, start + 1000 * SECOND));
+        assert!(!monitor.facts().charge(1, start + 1000 * SECOND));
+    }
+
+    #[test]
+    fn the_rate_does_not_depend_on_how_often_it_is_charged() {
+        let start = Instant::now();
+        let monitor = Monitor::new(start);
+        assert!(monitor.facts().charge(CONTROL_FRAMES_BURST, start));
+        // A frame is earned every 10 ms; this peer sends all that it has earned every 15 ms.
+        for turn in 1..=100 {
+            let earned = 15 * turn / 10 - 15 * (turn - 1) / 10;
+            assert!(monitor.facts().charge(earned, start + Duration::from_millis(15 * u64::from(turn))));
+        }
     }
 }
