@@ -72,8 +72,15 @@ impl Monitor {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// We send a frame of a call; its answer may be control frames.
-    pub fn frame_sent(&self) {
+    /// What h2 said to a frame of a call. One that was sent may be answered by control frames; one that failed, because
+    /// the stream has been reset, earns the peer nothing.
+    pub fn note_sent<T>(&self, sent: Result<T, h2::Error>) -> Option<T> {
+        let sent = sent.ok()?;
+        self.frame_sent();
+        Some(sent)
+    }
+
+    fn frame_sent(&self) {
         let mut facts = self.facts();
         let frames = facts.credit.frames.saturating_add(CONTROL_FRAMES_PER_FRAME_SENT);
         facts.credit.frames = frames.min(CONTROL_FRAMES_BURST);

@@ -72,8 +72,7 @@ impl Response {
         if encoding == Encoding::Gzip {
             headers.headers_mut().insert(GRPC_ENCODING, GZIP);
         }
-        let stream = respond.send_response(headers, false).map_err(|_| Cut::Reset)?;
-        self.monitor.frame_sent();
+        let stream = self.monitor.note_sent(respond.send_response(headers, false)).ok_or(Cut::Reset)?;
         self.half = Half::Body(stream);
         Ok(())
     }
@@ -94,8 +93,7 @@ impl Response {
             match granted {
                 Poll::Ready(Some(Ok(capacity))) => {
                     let chunk = bytes.split_to(capacity.min(bytes.len()));
-                    stream.send_data(chunk, false).map_err(|_| Cut::Reset)?;
-                    self.monitor.frame_sent();
+                    self.monitor.note_sent(stream.send_data(chunk, false)).ok_or(Cut::Reset)?;
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(Cut::Reset)),
                 Poll::Pending => return self.poll_cut(cx).map(Err),
@@ -129,14 +127,13 @@ impl Response {
                 if status.code == Code::Unimplemented {
                     response.headers_mut().insert(GRPC_ACCEPT_ENCODING, ACCEPTED);
                 }
-                let _ = respond.send_response(response, true);
+                self.monitor.note_sent(respond.send_response(response, true));
             }
             Half::Body(mut stream) => {
                 stream.reserve_capacity(0);
-                let _ = stream.send_trailers(status.to_trailers());
+                self.monitor.note_sent(stream.send_trailers(status.to_trailers()));
             }
         }
-        self.monitor.frame_sent();
     }
 
     /// Answers a request that is no call of ours.
@@ -147,7 +144,7 @@ impl Response {
         }
     }
 
-    /// A plain HTTP answer. Strict clients take one without DATA for malformed.
+    /// A plain HTTP answer. Strict clients take one without DATA for malformed, unless they asked with HEAD.
     fn end_http(self, code: StatusCode, text: &'static str) {
         let Half::Head(mut respond) = self.half else { return };
         let mut response = HttpResponse::new(());
@@ -158,11 +155,14 @@ impl Response {
         if code == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, header::HeaderValue::from_static("POST"));
         }
-        if let Ok(mut stream) = respond.send_response(response, false) {
-            // The texts are shorter than any window, so h2 has no more to keep than they are long.
-            let _ = stream.send_data(Bytes::from_static(text.as_bytes()), true);
+        let is_whole = text.is_empty();
+        let Some(mut stream) = self.monitor.note_sent(respond.send_response(response, is_whole)) else {
+            return;
+        };
+        if !is_whole {
+            // Where the window is shut, h2 keeps no more than the text, which is static.
+            self.monitor.note_sent(stream.send_data(Bytes::from_static(text.as_bytes()), true));
         }
-        self.monitor.frame_sent();
     }
 }
 
