@@ -27,7 +27,7 @@ pub struct Head {
 /// Why a request is not a gRPC call that we serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Not gRPC at all: answered in plain HTTP, with the text as its body.
+    /// Not gRPC at all: answered in plain HTTP, with the text as its body, if there is any.
     Http(StatusCode, &'static str),
     /// gRPC, but not acceptable: answered with a status in a 200.
     Grpc(Status),
@@ -43,7 +43,9 @@ impl Head {
     /// malformed timeout or `-bin` value.
     pub fn parse(parts: &request::Parts) -> Result<Self, Refusal> {
         if parts.method != Method::POST {
-            return Err(Refusal::Http(StatusCode::METHOD_NOT_ALLOWED, "gRPC calls are POST requests\n"));
+            // The answer to HEAD has no content (RFC 9110 section 9.3.2).
+            let text = if parts.method == Method::HEAD { "" } else { "gRPC calls are POST requests\n" };
+            return Err(Refusal::Http(StatusCode::METHOD_NOT_ALLOWED, text));
         }
         if !parts.headers.get(header::CONTENT_TYPE).is_some_and(is_grpc) {
             return Err(Refusal::Http(

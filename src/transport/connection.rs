@@ -42,8 +42,8 @@ where
         h2,
         pings,
         monitor,
-        streams: Streams { last_open: Instant::now(), pinged: None },
-        watch: Timer::at(Instant::now()),
+        streams: Streams { last_open: Instant::now(), pinged: None, asked_to_leave: false },
+        watch: Watch::at(Instant::now()),
         hard_stop: None,
         server: server.clone(),
     };
@@ -84,7 +84,7 @@ struct Connection<S, T> {
     monitor: Arc<Monitor>,
     streams: Streams,
     /// Fires when the peer has to be judged again.
-    watch: Timer,
+    watch: Watch,
     /// Runs once the daemon stops.
     hard_stop: Option<Timer>,
     server: Arc<Server<S>>,
@@ -121,7 +121,9 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
                 None => Event::Ended(Ok(())),
             });
         }
-        ready!(self.watch.poll(cx));
+        // What the peer did last may be due before anything that was known when the timer was set: half a frame.
+        self.watch.no_later_than(self.monitor.facts().due(self.streams, &self.server.timeouts));
+        ready!(self.watch.timer.poll(cx));
         Poll::Ready(Event::Judged(self.judge()))
     }
 
@@ -146,25 +148,40 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
     }
 
     fn obey(&mut self, verdict: Verdict) -> Result<(), String> {
-        let now = Instant::now();
-        let timeouts = &self.server.timeouts;
-        let next = match verdict {
-            Verdict::WaitUntil(at) => at,
+        match verdict {
+            Verdict::WaitUntil(_) => {}
             Verdict::Ping => {
-                // An error means that an earlier ping is under way: its deadline stands.
+                // An error means that an earlier ping is under way: its answer will do.
                 let _ = self.pings.send_ping(Ping::opaque());
-                self.streams.pinged = Some(now);
-                now + timeouts.ping
+                self.streams.pinged = Some(Instant::now());
             }
             Verdict::Leave => {
                 self.h2.graceful_shutdown();
-                self.streams.last_open = now;
-                now + timeouts.ping
+                self.streams.asked_to_leave = true;
+                self.streams.last_open = Instant::now();
             }
             Verdict::Cut(why) => return Err(why.to_owned()),
-        };
-        self.watch.set_at(next);
+        }
+        self.watch = Watch::at(self.monitor.facts().due(self.streams, &self.server.timeouts));
         Ok(())
+    }
+}
+
+/// A timer that knows when it fires.
+struct Watch {
+    timer: Timer,
+    until: Instant,
+}
+
+impl Watch {
+    fn at(until: Instant) -> Self {
+        Self { timer: Timer::at(until), until }
+    }
+
+    fn no_later_than(&mut self, due: Instant) {
+        if due < self.until {
+            *self = Self::at(due);
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::Timeouts;
 use crate::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT, CONTROL_FRAMES_PER_SECOND};
 
+const FRAME_EARNED_EVERY: Duration = Duration::from_micros(1_000_000 / CONTROL_FRAMES_PER_SECOND as u64);
+
 /// Shared by the wire, the connection and its streams. They run on one thread: the lock is never contended.
 pub struct Monitor(Mutex<Facts>);
 
@@ -49,6 +51,8 @@ pub struct Streams {
     pub last_open: Instant,
     /// When a PING was sent that the peer's silence called for.
     pub pinged: Option<Instant>,
+    /// GOAWAY has been sent because no stream was open for long.
+    pub asked_to_leave: bool,
 }
 
 impl Monitor {
@@ -68,8 +72,15 @@ impl Monitor {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// We send a frame of a call; its answer may be control frames.
-    pub fn frame_sent(&self) {
+    /// What h2 said to a frame of a call. One that was sent may be answered by control frames; one that failed, because
+    /// the stream has been reset, earns the peer nothing.
+    pub fn note_sent<T>(&self, sent: Result<T, h2::Error>) -> Option<T> {
+        let sent = sent.ok()?;
+        self.frame_sent();
+        Some(sent)
+    }
+
+    fn frame_sent(&self) {
         let mut facts = self.facts();
         let frames = facts.credit.frames.saturating_add(CONTROL_FRAMES_PER_FRAME_SENT);
         facts.credit.frames = frames.min(CONTROL_FRAMES_BURST);
@@ -79,17 +90,23 @@ impl Monitor {
 impl Facts {
     /// Charges the peer for control frames; false when it has sent too many.
     pub fn charge(&mut self, frames: u32, now: Instant) -> bool {
-        let earned = now.duration_since(self.credit.counted_at).as_millis()
-            * u128::from(CONTROL_FRAMES_PER_SECOND)
-            / 1000;
-        if earned > 0 {
-            let earned = u32::try_from(earned).unwrap_or(CONTROL_FRAMES_BURST);
-            self.credit.frames = self.credit.frames.saturating_add(earned).min(CONTROL_FRAMES_BURST);
-            self.credit.counted_at = now;
-        }
+        let passed = now.duration_since(self.credit.counted_at);
+        let earned =
+            (passed.as_nanos() / FRAME_EARNED_EVERY.as_nanos()).min(CONTROL_FRAMES_BURST.into()) as u32;
+        self.credit.frames = self.credit.frames.saturating_add(earned).min(CONTROL_FRAMES_BURST);
+        // What has passed of the next frame's time counts for that frame.
+        self.credit.counted_at = match earned {
+            CONTROL_FRAMES_BURST => now,
+            earned => self.credit.counted_at + FRAME_EARNED_EVERY * earned,
+        };
         let left = self.credit.frames.checked_sub(frames);
         self.credit.frames = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// When the peer has to be judged again, if nothing happens until then.
+    pub fn due(&self, streams: Streams, timeouts: &Timeouts) -> Instant {
+        self.nearest_deadline(streams, timeouts).0
     }
 
     pub fn judge(&self, streams: Streams, timeouts: &Timeouts, now: Instant) -> Verdict {
@@ -111,7 +128,11 @@ impl Facts {
             Some(at) => (at + timeouts.ping, Verdict::Cut("it did not answer a PING")),
             None => (self.last_byte + timeouts.silence, Verdict::Ping),
         };
-        let idle = (streams.last_open + timeouts.idle, Verdict::Leave);
+        let idle = match streams.asked_to_leave {
+            false => (streams.last_open + timeouts.idle, Verdict::Leave),
+            // h2 closes once the peer has answered the PING that follows GOAWAY, which it need not ever do.
+            true => (streams.last_open + timeouts.ping, Verdict::Cut("it did not leave after GOAWAY")),
+        };
         let all = [settings, ack, frame, Some(alive), Some(idle)];
         let nearest = all.into_iter().flatten().min_by_key(|(deadline, _)| *deadline);
         nearest.unwrap_or((self.opened + Duration::from_secs(1), Verdict::Ping))
@@ -135,7 +156,7 @@ mod tests {
     fn each_deadline_gives_its_verdict() {
         let start = Instant::now();
         let timeouts = Timeouts::default();
-        let quiet = Streams { last_open: start, pinged: None };
+        let quiet = Streams { last_open: start, pinged: None, asked_to_leave: false };
         let judge = |facts: &Facts, streams, after: Duration| facts.judge(streams, &timeouts, start + after);
 
         let fresh = Monitor::new(start).facts().clone();
@@ -150,6 +171,9 @@ mod tests {
         assert!(matches!(judge(&idle, pinged, timeouts.silence + timeouts.ping), Verdict::Cut(_)));
         let alive = Facts { last_byte: start + timeouts.idle, ..idle.clone() };
         assert_eq!(judge(&alive, pinged, timeouts.idle), Verdict::Leave);
+        let asked = Streams { last_open: start + timeouts.idle, asked_to_leave: true, ..quiet };
+        let after = timeouts.idle + timeouts.ping;
+        assert_eq!(judge(&alive, asked, after), Verdict::Cut("it did not leave after GOAWAY"));
         let half = Facts { frame_began: Some(start), last_byte: start + timeouts.frame, ..idle };
         assert_eq!(judge(&half, quiet, timeouts.frame), Verdict::Cut("it did not complete a frame"));
     }
@@ -165,5 +189,19 @@ mod tests {
         monitor.frame_sent();
         assert!(monitor.facts().charge(CONTROL_FRAMES_PER_FRAME_SENT, start + SECOND));
         assert!(!monitor.facts().charge(1, start + SECOND));
+        assert!(monitor.facts().charge(CONTROL_FRAMES_BURST, start + 1000 * SECOND));
+        assert!(!monitor.facts().charge(1, start + 1000 * SECOND));
+    }
+
+    #[test]
+    fn the_rate_does_not_depend_on_how_often_it_is_charged() {
+        let start = Instant::now();
+        let monitor = Monitor::new(start);
+        assert!(monitor.facts().charge(CONTROL_FRAMES_BURST, start));
+        // A frame is earned every 10 ms; this peer sends all that it has earned every 15 ms.
+        for turn in 1..=100 {
+            let earned = 15 * turn / 10 - 15 * (turn - 1) / 10;
+            assert!(monitor.facts().charge(earned, start + Duration::from_millis(15 * u64::from(turn))));
+        }
     }
 }

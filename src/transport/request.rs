@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use smol::future::{FutureExt, poll_once};
+use smol::future::{self, FutureExt, poll_once};
 use smol::stream::StreamExt;
 
 use super::body::Body;
@@ -65,7 +65,6 @@ pub async fn serve<S: Service>(
             Code::DeadlineExceeded,
             format!("{path} did not end within the caller's {:?}", head.timeout.unwrap_or_default()),
         )),
-        Err(Cut::Stopping) => response.end(&Status::new(Code::Unavailable, "the daemon is stopping")),
         // Dropping the response tells h2 that we are done with the stream.
         Err(Cut::Reset) => log::debug!("{path}: the caller has gone"),
     }
@@ -94,15 +93,23 @@ async fn send_one(response: &mut Response, message: &[u8], accepted: Encoding) -
     Ok(Status::ok())
 }
 
-/// Sends items until the publisher ends, the peer goes, the deadline passes or the daemon stops. Items that are
-/// ready together travel together.
+/// Sends items until the publisher ends, the peer goes, the deadline passes or the daemon stops, also while the peer
+/// does not take what is sent.
 async fn pump<S: Service>(
     server: &Server<S>,
     response: &mut Response,
     items: Messages,
     encoding: Encoding,
 ) -> Result<Status, Cut> {
-    response.end_on(server.stop.clone());
+    let stopped = async {
+        server.stop.ordered().await;
+        Ok(Status::new(Code::Unavailable, "the daemon is stopping"))
+    };
+    future::or(send_all(response, items, encoding), stopped).await
+}
+
+/// Items that are ready together travel together.
+async fn send_all(response: &mut Response, items: Messages, encoding: Encoding) -> Result<Status, Cut> {
     let mut batches = Batches { items, encoding, ended: None };
     let mut batch = poll_once(batches.next()).await;
     loop {

@@ -1,8 +1,8 @@
 //! The sending half of one stream: headers, DATA as the peer grants capacity, one status. And what cuts it short:
-//! the peer's reset, the deadline, the daemon's stop.
+//! the peer's reset, and the deadline.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,7 +14,6 @@ use http::{HeaderMap, Response as HttpResponse, StatusCode, header};
 use smol::Timer;
 use smol::future::FutureExt;
 
-use super::Stop;
 use super::monitor::Monitor;
 use crate::grpc::encoding::{ACCEPTED, Encoding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GZIP};
 use crate::grpc::head::{CONTENT_TYPE_GRPC, Refusal};
@@ -24,8 +23,6 @@ use crate::limits::SEND_BUFFER_BYTES;
 pub struct Response {
     half: Half,
     deadline: Option<Timer>,
-    /// Set for a stream of messages: it ends when the daemon stops, where a single message is still sent.
-    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     monitor: Arc<Monitor>,
 }
 
@@ -43,23 +40,16 @@ pub enum Cut {
     Reset,
     /// The caller's deadline has passed.
     Deadline,
-    /// The daemon is stopping, and this is a stream.
-    Stopping,
 }
 
 impl Response {
     pub fn new(respond: SendResponse<Bytes>, monitor: Arc<Monitor>) -> Self {
-        Self { half: Half::Head(respond), deadline: None, stop: None, monitor }
+        Self { half: Half::Head(respond), deadline: None, monitor }
     }
 
     /// Counts the caller's time from now on.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.deadline = timeout.map(Timer::after);
-    }
-
-    /// From now on the stop of the daemon cuts the answer short.
-    pub fn end_on(&mut self, stop: Stop) {
-        self.stop = Some(Box::pin(async move { stop.ordered().await }));
     }
 
     pub fn has_started(&self) -> bool {
@@ -83,8 +73,7 @@ impl Response {
         if encoding == Encoding::Gzip {
             headers.headers_mut().insert(GRPC_ENCODING, GZIP);
         }
-        let stream = respond.send_response(headers, false).map_err(|_| Cut::Reset)?;
-        self.monitor.frame_sent();
+        let stream = self.monitor.note_sent(respond.send_response(headers, false)).ok_or(Cut::Reset)?;
         self.half = Half::Body(stream);
         Ok(())
     }
@@ -105,8 +94,7 @@ impl Response {
             match granted {
                 Poll::Ready(Some(Ok(capacity))) => {
                     let chunk = bytes.split_to(capacity.min(bytes.len()));
-                    stream.send_data(chunk, false).map_err(|_| Cut::Reset)?;
-                    self.monitor.frame_sent();
+                    self.monitor.note_sent(stream.send_data(chunk, false)).ok_or(Cut::Reset)?;
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(Cut::Reset)),
                 Poll::Pending => return self.poll_cut(cx).map(Err),
@@ -123,11 +111,8 @@ impl Response {
         if reset.is_ready() {
             return Poll::Ready(Cut::Reset);
         }
-        if self.deadline.as_mut().is_some_and(|deadline| deadline.poll(cx).is_ready()) {
-            return Poll::Ready(Cut::Deadline);
-        }
-        match &mut self.stop {
-            Some(stop) => stop.as_mut().poll(cx).map(|()| Cut::Stopping),
+        match &mut self.deadline {
+            Some(deadline) => deadline.poll(cx).map(|_| Cut::Deadline),
             None => Poll::Pending,
         }
     }
@@ -143,14 +128,13 @@ impl Response {
                 if status.code == Code::Unimplemented {
                     response.headers_mut().insert(GRPC_ACCEPT_ENCODING, ACCEPTED);
                 }
-                let _ = respond.send_response(response, true);
+                self.monitor.note_sent(respond.send_response(response, true));
             }
             Half::Body(mut stream) => {
                 stream.reserve_capacity(0);
-                let _ = stream.send_trailers(status.to_trailers());
+                self.monitor.note_sent(stream.send_trailers(status.to_trailers()));
             }
         }
-        self.monitor.frame_sent();
     }
 
     /// Answers a request that is no call of ours.
@@ -161,7 +145,7 @@ impl Response {
         }
     }
 
-    /// A plain HTTP answer. Strict clients take one without DATA for malformed.
+    /// A plain HTTP answer. Strict clients take one without DATA for malformed, unless they asked with HEAD.
     fn end_http(self, code: StatusCode, text: &'static str) {
         let Half::Head(mut respond) = self.half else { return };
         let mut response = HttpResponse::new(());
@@ -172,11 +156,14 @@ impl Response {
         if code == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, header::HeaderValue::from_static("POST"));
         }
-        if let Ok(mut stream) = respond.send_response(response, false) {
-            // The texts are shorter than any window, so h2 has no more to keep than they are long.
-            let _ = stream.send_data(Bytes::from_static(text.as_bytes()), true);
+        let is_whole = text.is_empty();
+        let Some(mut stream) = self.monitor.note_sent(respond.send_response(response, is_whole)) else {
+            return;
+        };
+        if !is_whole {
+            // Where the window is shut, h2 keeps no more than the text, which is static.
+            self.monitor.note_sent(stream.send_data(Bytes::from_static(text.as_bytes()), true));
         }
-        self.monitor.frame_sent();
     }
 }
 

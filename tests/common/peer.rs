@@ -201,6 +201,17 @@ impl Peer {
         peer
     }
 
+    /// Another handle of its socket.
+    pub fn socket(&self) -> UnixStream {
+        self.stream.try_clone().unwrap()
+    }
+
+    /// Reads bytes of any kind until the server has closed.
+    pub fn drain(&mut self) {
+        let mut buffer = [0; 4096];
+        while self.stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

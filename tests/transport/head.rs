@@ -49,6 +49,16 @@ fn methods_other_than_post_are_405() {
 }
 
 #[test]
+fn the_answer_to_head_has_no_content() {
+    let (server, _) = server::start();
+    let mut peer = server.peer();
+    peer.headers(1, END_STREAM, &Head::of(ECHO).with(":method", "HEAD"));
+    let answer = peer.answer(1);
+    assert_eq!((answer.field(":status"), answer.field("allow")), (Some("405"), Some("POST")));
+    assert!(answer.data_frames.is_empty() && answer.ended);
+}
+
+#[test]
 fn only_the_exact_path_is_a_method() {
     let (server, seen) = server::start();
     let mut peer = server.peer();

@@ -5,9 +5,13 @@ mod common;
 
 mod authority;
 mod cancel;
+mod connections;
+mod flood;
 mod flow;
 mod frames;
 mod gzip;
 mod head;
+mod listening;
 mod status;
+mod stop;
 mod timeout;
