@@ -15,7 +15,7 @@ use smol::{Executor, Timer, future};
 
 const KIB: u64 = 1024;
 /// Long enough for what a burst left behind to be given back; the bounds themselves are not about time.
-const SETTLE: Duration = Duration::from_millis(500);
+const SETTLE: Duration = Duration::from_secs(1);
 
 #[test]
 fn the_daemon_is_as_small_as_promised() {

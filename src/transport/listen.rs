@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_io::Async;
 use nix::sys::socket as nix_socket;
@@ -18,7 +19,7 @@ use smol::future::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Server, Service, Socket, connection};
-use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX};
+use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX, SETTLE_DELAY};
 use crate::sys;
 
 /// Where a daemon listens or a client connects.
@@ -185,9 +186,20 @@ fn welcome<S: Service>(server: &Arc<Server<S>>, io: impl AsyncRead + AsyncWrite 
             Err(why) => log::info!("a connection was ended: {why}"),
         }
         drop(permit);
-        if shared.connections() == 0 {
-            sys::heap::trim();
-        }
+        settle(&shared).await;
     };
     server.tasks.spawn("a connection", task);
+}
+
+/// Gives memory back to the kernel when the last connection has closed. A moment later, so that what ends with it is
+/// free by then, and connections that come and go pay for it once.
+async fn settle<S: Service>(server: &Server<S>) {
+    if server.connections() > 0 || server.settling.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    Timer::after(SETTLE_DELAY).await;
+    server.settling.store(false, Ordering::Relaxed);
+    if server.connections() == 0 {
+        sys::heap::trim();
+    }
 }

@@ -23,7 +23,7 @@ mod socket;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use smol::Executor;
@@ -56,6 +56,8 @@ pub struct Server<S> {
     connections: Counter,
     streams: Counter,
     request_bytes: Counter,
+    /// Somebody waits to give memory back.
+    settling: AtomicBool,
 }
 
 impl<S: Service> Server<S> {
@@ -73,6 +75,7 @@ impl<S: Service> Server<S> {
             connections: Counter::new(limits::CONNECTIONS_MAX),
             streams: Counter::new(limits::STREAMS_MAX),
             request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
+            settling: AtomicBool::new(false),
         })
     }
 

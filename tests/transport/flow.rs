@@ -44,7 +44,7 @@ fn a_peer_that_never_reads_its_socket_costs_a_buffer_for_each_stream() {
 fn data_goes_out_as_windows_open_and_no_faster() {
     let (server, seen) = server::start();
     let mut peer = server.peer_with(&[(INITIAL_WINDOW_SIZE, 10)]);
-    let body = message(&vec![b'x'; 100]).repeat(10);
+    let body = message(&[b'x'; 100]).repeat(10);
     peer.request(1, &Head::of(FLOOD), &message(b"10 100"));
     let mut granted = 10;
     while granted < body.len() {
