@@ -121,7 +121,9 @@ fi
 title "A cell that may use 200 ms of CPU time in each second"
 step aer cell allocate "$cell" --cpu-max "$cpu_max"
 title "A process in it"
+began=$(microseconds)
 step aer --json cell start "$cell" sleeper -- sleep 4000
+exec_us=$(($(microseconds) - began))
 pid=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' <<<"$output")
 [ -n "$pid" ] || fail "start gave no pid"
 
@@ -158,6 +160,8 @@ wait "$daemon" || stopped=$?
 if [ -e "$AURAE_SOCKET" ]; then fail "auraed left its socket behind"; fi
 
 title "Numbers of this run"
-printf 'start to listening: %d.%d ms\n' $((start_us / 1000)) $((start_us % 1000 / 100))
+milliseconds() { printf '%s: %d.%d ms\n' "$1" $(($2 / 1000)) $(($2 % 1000 / 100)); }
+milliseconds 'auraed, from start to listening' "$start_us"
+milliseconds 'aer cell start, from the command to the running process' "$exec_us"
 printf 'resident memory at the end: %s KB in %s threads\n' "$rss_kb" "$threads"
 printf 'size of auraed: %s KB\n' $(($(stat -c %s "$release/auraed") / 1024))
