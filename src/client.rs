@@ -1,5 +1,7 @@
 //! A gRPC client for one daemon: one connection, any number of calls. `aer` and the tests use it.
 
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -12,7 +14,6 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use smol::future::FutureExt;
 use smol::stream::{Stream, StreamExt};
 use smol::{Executor, Task, Timer};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::grpc::call::Messages;
 use crate::grpc::encoding::Encoding;
@@ -57,26 +58,16 @@ impl Channel {
             Status::new(Code::Unavailable, format!("cannot connect to {address}: {error}{hint}"))
         };
         let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        match address {
-            Address::Unix(path) => {
-                let stream = Async::<std::os::unix::net::UnixStream>::connect(path);
-                let stream = before(timeout, stream, timed_out).await.map_err(failed)?;
-                Self::handshake(Socket::new(stream), timeout, executor).await
+        let connect = async {
+            match address {
+                Address::Unix(path) => Socket::new(Async::<UnixStream>::connect(path).await?.into_inner()?),
+                Address::Tcp(address) => {
+                    Socket::new(Async::<TcpStream>::connect(*address).await?.into_inner()?)
+                }
             }
-            Address::Tcp(tcp) => {
-                let stream = Async::<std::net::TcpStream>::connect(*tcp);
-                let stream = before(timeout, stream, timed_out).await.map_err(failed)?;
-                Self::handshake(Socket::new(stream), timeout, executor).await
-            }
-        }
-    }
-
-    async fn handshake(
-        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        timeout: Option<Duration>,
-        executor: &Executor<'static>,
-    ) -> Result<Self, Status> {
-        let (requests, connection) = client::handshake(io).await.map_err(lost)?;
+        };
+        let socket = before(timeout, connect, timed_out).await.map_err(failed)?;
+        let (requests, connection) = client::handshake(socket).await.map_err(lost)?;
         let driver = executor.spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!("the connection ended: {error}");

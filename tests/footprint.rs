@@ -143,8 +143,8 @@ impl Daemon {
 
     /// Reflection streams that are asked for far more than is ever read.
     async fn open_unread_streams(&self, executor: &Executor<'static>, count: usize) -> impl Sized + use<> {
-        let stream = async_io::Async::<std::os::unix::net::UnixStream>::connect(self.socket());
-        let io = auraed::transport::Socket::new(stream.await.expect("the daemon accepts"));
+        let stream = std::os::unix::net::UnixStream::connect(self.socket()).expect("the daemon accepts");
+        let io = auraed::transport::Socket::new(stream).expect("the reactor takes it");
         let (requests, connection) = h2::client::handshake(io).await.expect("a handshake");
         let driver = executor.spawn(async move { connection.await.map_err(|error| error.to_string()) });
         // ServerReflectionRequest { file_containing_symbol }, framed; its answer is some kilobytes.

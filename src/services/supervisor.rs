@@ -3,6 +3,7 @@
 //!
 //! An end (Stop, Free) that has begun is seen through to its end even when its caller has gone.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,11 +56,11 @@ impl Supervisor {
 
     /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end.
     pub async fn close(&self) {
-        let mut names = Vec::new();
-        collect_names(&self.cells.list(), &mut names);
-        names.sort_by_key(|name| std::cmp::Reverse(depth(name)));
-        for level in names.chunk_by(|a, b| depth(a) == depth(b)) {
-            let ends: Vec<_> = level.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
+        let mut levels = BTreeMap::new();
+        collect_levels(self.cells.list(), 0, &mut levels);
+        for level in levels.into_values().rev() {
+            let ends: Vec<_> =
+                level.into_iter().map(|cell| (cell.clone(), self.begin_free(cell, None))).collect();
             for (cell, end) in ends {
                 if let Err(status) = end.await {
                     log::error!("cell {cell} stays behind: {status}");
@@ -228,14 +229,11 @@ fn rejected(why: Rejected) -> Status {
     }
 }
 
-fn depth(cell: &CellName) -> usize {
-    cell.labels().count()
-}
-
-fn collect_names(cells: &[CellInfo], names: &mut Vec<CellName>) {
+/// The names of all cells, by how deep they are.
+fn collect_levels(cells: Vec<CellInfo>, depth: usize, levels: &mut BTreeMap<usize, Vec<CellName>>) {
     for cell in cells {
-        names.push(cell.spec.name.clone());
-        collect_names(&cell.children, names);
+        levels.entry(depth).or_default().push(cell.spec.name);
+        collect_levels(cell.children, depth + 1, levels);
     }
 }
 

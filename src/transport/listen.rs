@@ -16,7 +16,6 @@ use nix::sys::socket as nix_socket;
 use nix::sys::stat::{Mode, fchmod};
 use smol::Timer;
 use smol::future::FutureExt;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Server, Service, Socket, connection};
 use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX, SETTLE_DELAY};
@@ -93,17 +92,22 @@ impl Listener {
         loop {
             let accepted = match &self.socket {
                 Listening::Unix { socket, .. } => {
-                    socket.accept().await.map(|(stream, _)| welcome(server, Socket::new(stream)))
+                    socket.read_with(UnixListener::accept).await.and_then(|(stream, _)| Socket::new(stream))
                 }
-                Listening::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
-                    // Answers are small and complete: waiting to join them only adds delay.
-                    let _ = stream.get_ref().set_nodelay(true);
-                    welcome(server, Socket::new(stream));
-                }),
+                Listening::Tcp(socket) => {
+                    socket.read_with(TcpListener::accept).await.and_then(|(stream, _)| {
+                        // Answers are small and complete: waiting to join them only adds delay.
+                        stream.set_nodelay(true)?;
+                        Socket::new(stream)
+                    })
+                }
             };
-            if let Err(error) = accepted {
-                log::warn!("accepting a connection on {} failed: {error}", self.address);
-                Timer::after(ACCEPT_RETRY_DELAY).await;
+            match accepted {
+                Ok(socket) => welcome(server, socket),
+                Err(error) => {
+                    log::warn!("accepting a connection on {} failed: {error}", self.address);
+                    Timer::after(ACCEPT_RETRY_DELAY).await;
+                }
             }
         }
     }
@@ -174,7 +178,7 @@ fn bind_unix(path: &Path) -> Result<Listening, String> {
 }
 
 /// Gives a new connection its task, or closes it where there are too many.
-fn welcome<S: Service>(server: &Arc<Server<S>>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+fn welcome<S: Service>(server: &Arc<Server<S>>, io: Socket) {
     let Some(permit) = server.connections.take_one() else {
         log::warn!("closed a new connection: {CONNECTIONS_MAX} are open, the limit");
         return;
