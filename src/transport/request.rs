@@ -33,22 +33,17 @@ pub async fn serve<S: Service>(
     permit: Option<Permit>,
     monitor: Arc<Monitor>,
 ) {
-    let response = Response::new(respond, monitor);
-    let answered = AssertUnwindSafe(answer(&server, request, response, permit)).catch_unwind().await;
+    let response = Response::new(respond, monitor, permit);
+    let answered = AssertUnwindSafe(answer(&server, request, response)).catch_unwind().await;
     if let Err(panic) = answered {
         // The response has been dropped with the panic, which resets the stream.
         log::error!("serving a stream panicked: {}", panic_text(&*panic));
     }
 }
 
-async fn answer<S: Service>(
-    server: &Server<S>,
-    request: http::Request<RecvStream>,
-    mut response: Response,
-    permit: Option<Permit>,
-) {
+async fn answer<S: Service>(server: &Server<S>, request: http::Request<RecvStream>, mut response: Response) {
     let (parts, body) = request.into_parts();
-    if permit.is_none() {
+    if !response.has_permit() {
         let text = format!("the daemon serves {STREAMS_MAX} streams, the limit; try again later");
         return response.end(&Status::new(Code::ResourceExhausted, text));
     }
