@@ -80,7 +80,7 @@ fn answers_that_nobody_reads_keep_their_place_among_all_streams() {
 fn data_goes_out_as_windows_open_and_no_faster() {
     let (server, seen) = server::start();
     let mut peer = server.peer_with(&[(INITIAL_WINDOW_SIZE, 10)]);
-    let body = message(&vec![b'x'; 100]).repeat(10);
+    let body = message(&[b'x'; 100]).repeat(10);
     peer.request(1, &Head::of(FLOOD), &message(b"10 100"));
     let mut granted = 10;
     while granted < body.len() {
