@@ -90,7 +90,10 @@ struct Connection<S, T> {
     server: Arc<Server<S>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "it is taken apart as soon as it is made; a box would cost more")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart as soon as it is made; a box would cost more"
+)]
 enum Event {
     Stream(http::Request<RecvStream>, SendResponse<Bytes>),
     StopOrdered,

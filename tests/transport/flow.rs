@@ -115,8 +115,8 @@ fn items_that_are_ready_travel_together() {
     assert_eq!((answer.status(), answer.messages().len()), (Code::Ok, 2000));
     let bytes = 2000 * (5 + 11);
     assert_eq!(answer.data.len(), bytes);
-    // Whole batches, but for the last; a window may cut one in two.
-    assert!(answer.data_frames.len() <= bytes.div_ceil(BATCH_BYTES) + 1, "{:?}", answer.data_frames);
+    // Full frames, but for the last; a window may cut one in two.
+    assert!(answer.data_frames.len() <= bytes.div_ceil(SEND_BUFFER_BYTES) + 1, "{:?}", answer.data_frames);
 }
 
 #[test]
