@@ -2,7 +2,7 @@
 //! the peer's reset, and the deadline.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use http::{HeaderMap, Response as HttpResponse, StatusCode, header};
 use smol::Timer;
 use smol::future::FutureExt;
 
+use super::Permit;
 use super::monitor::Monitor;
 use crate::grpc::encoding::{ACCEPTED, Encoding, GRPC_ACCEPT_ENCODING, GRPC_ENCODING, GZIP};
 use crate::grpc::head::{CONTENT_TYPE_GRPC, Refusal};
@@ -24,6 +25,21 @@ pub struct Response {
     half: Half,
     deadline: Option<Timer>,
     monitor: Arc<Monitor>,
+    permit: Option<Arc<Permit>>,
+}
+
+/// Bytes on their way out, which keep the place of their stream: h2 may hold them long after the call has ended, for as
+/// long as the peer does not read.
+struct Outgoing {
+    bytes: Bytes,
+    #[expect(dead_code, reason = "held for its drop")]
+    permit: Option<Arc<Permit>>,
+}
+
+impl AsRef<[u8]> for Outgoing {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 enum Half {
@@ -43,8 +59,15 @@ pub enum Cut {
 }
 
 impl Response {
-    pub fn new(respond: SendResponse<Bytes>, monitor: Arc<Monitor>) -> Self {
-        Self { half: Half::Head(respond), deadline: None, monitor }
+    /// `permit` is the stream's place among all that are served; it is given back when neither we nor h2 hold anything
+    /// of the answer that could be large.
+    pub(super) fn new(respond: SendResponse<Bytes>, monitor: Arc<Monitor>, permit: Option<Permit>) -> Self {
+        Self { half: Half::Head(respond), deadline: None, monitor, permit: permit.map(Arc::new) }
+    }
+
+    /// Whether there is a place for the stream.
+    pub fn has_permit(&self) -> bool {
+        self.permit.is_some()
     }
 
     /// Counts the caller's time from now on.
@@ -57,8 +80,7 @@ impl Response {
     }
 
     /// Drives `work` until it is done, or there is nobody to do it for.
-    pub async fn until_cut<F: Future>(&mut self, work: F) -> Result<F::Output, Cut> {
-        let mut work = pin!(work);
+    pub async fn until_cut<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, Cut> {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => self.poll_cut(cx).map(Err),
@@ -79,7 +101,8 @@ impl Response {
     }
 
     /// Sends bytes as the peer takes them: no more than the send buffer lies ready at any time.
-    pub async fn send(&mut self, mut bytes: Bytes) -> Result<(), Cut> {
+    pub async fn send(&mut self, bytes: Bytes) -> Result<(), Cut> {
+        let mut bytes = Bytes::from_owner(Outgoing { bytes, permit: self.permit.clone() });
         poll_fn(|cx| self.poll_send(cx, &mut bytes)).await
     }
 

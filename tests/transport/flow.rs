@@ -1,11 +1,11 @@
 //! DATA goes out as the peer grants capacity; what it does not take costs us a buffer, no more.
 
 use auraed::grpc::status::Code;
-use auraed::limits::{BATCH_BYTES, SEND_BUFFER_BYTES, STREAMS_PER_CONNECTION_MAX};
+use auraed::limits::{BATCH_BYTES, SEND_BUFFER_BYTES, STREAMS_MAX, STREAMS_PER_CONNECTION_MAX};
 
 use crate::common::fake::{ECHO, FLOOD};
-use crate::common::peer::{CANCEL, Head, INITIAL_WINDOW_SIZE};
-use crate::common::{message, server};
+use crate::common::peer::{CANCEL, Head, INITIAL_WINDOW_SIZE, Peer};
+use crate::common::{eventually, message, server};
 
 #[test]
 fn a_peer_that_never_opens_its_window_costs_a_buffer() {
@@ -38,6 +38,42 @@ fn a_peer_that_never_reads_its_socket_costs_a_buffer_for_each_stream() {
     let held = asked * item;
     let bound = streams * (BATCH_BYTES + item + SEND_BUFFER_BYTES) + (512 << 10);
     assert!(held <= bound, "{held} bytes were asked for, the bound is {bound}");
+}
+
+/// What the daemon may need at worst follows from this.
+#[test]
+fn answers_that_nobody_reads_keep_their_place_among_all_streams() {
+    let (server, seen) = server::start();
+    let connections = STREAMS_MAX / STREAMS_PER_CONNECTION_MAX as usize + 1;
+    let mut peers: Vec<Peer> =
+        (0..connections).map(|_| server.peer_with(&[(INITIAL_WINDOW_SIZE, 0x7fff_ffff)])).collect();
+    // Fills the sockets, so that they take nothing of what follows.
+    for peer in &mut peers {
+        peer.grant(0, 0x7fff_0000);
+        peer.request(1, &Head::of(FLOOD), &message(b"1000000 1000"));
+    }
+    seen.calls.reaches(connections);
+    let mut asked = 0;
+    eventually("the sockets are full", || {
+        server.settle();
+        std::mem::replace(&mut asked, seen.asked.now()) == seen.asked.now()
+    });
+    let size = (SEND_BUFFER_BYTES - 5).to_string();
+    for peer in &mut peers {
+        for stream in (3..).step_by(2).take(STREAMS_PER_CONNECTION_MAX as usize - 1) {
+            peer.request(stream, &Head::of("/test.Fake/Noise"), &message(size.as_bytes()));
+        }
+    }
+    let mut one_more = server.peer();
+    let mut streams = (1..).step_by(2);
+    let mut call = || one_more.call(streams.next().unwrap(), &Head::of(ECHO), b"a");
+    eventually("no place is free", || {
+        let answer = call();
+        answer.status() == Code::ResourceExhausted && answer.text().contains("streams")
+    });
+    assert!(seen.over.now() > STREAMS_MAX / 2, "these calls have ended");
+    drop(peers);
+    eventually("places are free", || call().status() == Code::Ok);
 }
 
 #[test]
@@ -79,8 +115,8 @@ fn items_that_are_ready_travel_together() {
     assert_eq!((answer.status(), answer.messages().len()), (Code::Ok, 2000));
     let bytes = 2000 * (5 + 11);
     assert_eq!(answer.data.len(), bytes);
-    // Whole batches, but for the last; a window may cut one in two.
-    assert!(answer.data_frames.len() <= bytes.div_ceil(BATCH_BYTES) + 1, "{:?}", answer.data_frames);
+    // Full frames, but for the last; a window may cut one in two.
+    assert!(answer.data_frames.len() <= bytes.div_ceil(SEND_BUFFER_BYTES) + 1, "{:?}", answer.data_frames);
 }
 
 #[test]

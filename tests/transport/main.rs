@@ -6,6 +6,7 @@ mod common;
 mod authority;
 mod cancel;
 mod connections;
+mod dispatch;
 mod flood;
 mod flow;
 mod frames;
