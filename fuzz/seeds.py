@@ -230,6 +230,10 @@ write(
         "other-content-type-is-415": EAGER
         + HELLO
         + headers(1, b"\x83\x86\x84\x0f\x10" + text(b"text/plain"), END_HEADERS | END_STREAM),
+        "text-of-a-415-in-a-window-of-one": EAGER
+        + settings((4, 1))
+        + headers(1, b"\x83\x86\x84\x0f\x10" + text(b"text/plain"), END_HEADERS | END_STREAM)
+        + window(1, 1) * 3,
         "bad-timeout": EAGER + HELLO + call(1, b"/echo", extra=[literal(b"grpc-timeout", b"soon")]),
         "length-above-the-limit": EAGER + HELLO + call(1, b"/echo", b"\x00\xff\xff\xff\xff"),
         "authority-is-a-socket-path": EAGER
