@@ -163,6 +163,8 @@ WIDE = settings((4, 0x7FFF_FFFF)) + frame(4, ACK, 0) + window(0, 0x7FFF_0000)
 ECHO = call(1, b"/echo", message(b"hello"))
 # "/run/x.sock" in HPACK's Huffman code, with its length.
 HUFFMAN_SLASHES = b"\x89" + bytes.fromhex("62cb6a63cae8393aff")
+# "a//%/b": codes that lie across two bytes.
+HUFFMAN_ACROSS = b"\x85" + bytes.fromhex("1b0c2ac47f")
 
 # What the peer is like: bytes sent and 64 bytes read in a turn, how it ends (1: we stop first, 2: it is cut).
 EAGER, DRIP, DEAF = b"\x00\xff\x00", b"\x01\xff\x00", b"\x00\x00\x02"
@@ -228,11 +230,19 @@ write(
         "other-content-type-is-415": EAGER
         + HELLO
         + headers(1, b"\x83\x86\x84\x0f\x10" + text(b"text/plain"), END_HEADERS | END_STREAM),
+        "text-of-a-415-in-a-window-of-one": EAGER
+        + settings((4, 1))
+        + headers(1, b"\x83\x86\x84\x0f\x10" + text(b"text/plain"), END_HEADERS | END_STREAM)
+        + window(1, 1) * 3,
         "bad-timeout": EAGER + HELLO + call(1, b"/echo", extra=[literal(b"grpc-timeout", b"soon")]),
         "length-above-the-limit": EAGER + HELLO + call(1, b"/echo", b"\x00\xff\xff\xff\xff"),
         "authority-is-a-socket-path": EAGER
         + HELLO
         + headers(1, authority(text(b"/run/x.sock")) + post(b"/echo"))
+        + data(1, message(b"hello"), END_STREAM),
+        "authority-is-a-socket-path-in-huffman": DRIP
+        + HELLO
+        + headers(1, authority(HUFFMAN_ACROSS) + post(b"/echo"))
         + data(1, message(b"hello"), END_STREAM),
         "headers-with-priority-and-padding": EAGER
         + HELLO
@@ -266,6 +276,7 @@ write(
     {
         "plain-authority": b"\x01\x01" + HELLO + headers(1, authority(text(b"/run/x.sock")) + post(b"/e")),
         "huffman-authority": b"\x01\x02" + HELLO + headers(1, authority(HUFFMAN_SLASHES) + post(b"/e")),
+        "huffman-codes-across-two-bytes": b"\x01\x02" + HELLO + headers(1, authority(HUFFMAN_ACROSS) + post(b"/e")),
         "huffman-authority-over-two-frames": b"\x05\xff"
         + headers(1, authority(HUFFMAN_SLASHES)[:5], 0)
         + frame(9, END_HEADERS, 1, authority(HUFFMAN_SLASHES)[5:]),
@@ -361,12 +372,14 @@ write(
         "dot-dot": b"a/../b",
         "slash-at-the-end": b"a/",
         "dash-at-an-edge": b"a/-b",
+        "dash-at-the-end": b"a-",
         "umlaut": "zelle-ä".encode(),
         "command-as-executable": b"sleep 4000",
         "executable-with-newline-and-nul": b"a\nb\0",
         "ids-and-ranges": b"0-3,7",
         "ids-in-disorder": b"7,0-3,2-5",
         "ids-subset": b"1,3\n0-4",
+        "ids-that-are-no-subset": b"1,9\n0-4",
         "ids-reversed": b"3-0",
         "ids-beyond-the-last": b"8191,8192",
         "ids-with-zeros": b"007-0000000000000000000008",

@@ -49,7 +49,14 @@ pub fn h2_server(data: &[u8]) {
         cuts: ending & 2 != 0 || *reads == 0,
     };
     let bytes = [PREFACE, frames].concat();
-    with_executor(|executor| answers::check(&converse(executor, &peer, &bytes)));
+    let in_time = !peer.stopped && !may_have_deadline(frames);
+    with_executor(|executor| answers::check(&converse(executor, &peer, &bytes), in_time));
+}
+
+/// Whether some header may be `grpc-timeout`: its name is there, plain or in Huffman's code, or may be in two frames.
+fn may_have_deadline(frames: &[u8]) -> bool {
+    let has = |name: &[u8]| frames.windows(name.len()).any(|window| window == name);
+    has(b"grpc-timeout") || has(b"\x9a\xca\xc8\xb2\x4d\x49\x4f\x6a") || has(&[answers::TYPE_CONTINUATION])
 }
 
 /// Lets the peer send `bytes`, read, and end. Gives what the daemon wrote.
