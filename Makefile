@@ -33,7 +33,8 @@ demo: ## run the daemon and drive it: a cell with a limit, a process in it (as r
 
 test: ## all tests, with real gRPC clients (as root, or those that need it skip)
 	@scripts/setup.sh test
-	cargo test --locked
+	# All of it, so that one run tells everything that is wrong.
+	cargo test --locked --no-fail-fast
 	$(if $(wildcard codegen/Cargo.toml),cargo test --locked --manifest-path codegen/Cargo.toml)
 
 check: ## format, lints, generated code, layers, dependencies, .proto style
