@@ -1,9 +1,10 @@
 //! What a request's head may say, and the answer to one that is no call of ours.
 
 use auraed::grpc::status::Code;
+use auraed::limits::STREAMS_PER_CONNECTION_MAX;
 
 use crate::common::fake::ECHO;
-use crate::common::peer::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
+use crate::common::peer::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
 use crate::common::server;
 use crate::common::{hpack, message};
 
@@ -92,6 +93,27 @@ fn an_unknown_path_is_refused_before_the_body_and_the_rest_of_it_is_not_wanted()
     assert_eq!(answer.reset, Some(NO_ERROR));
     peer.data(1, 0, &message(b"on its way when the reset came"));
     assert_eq!(peer.call(3, &Head::of(ECHO), b"after").status(), Code::Ok);
+}
+
+/// Under load many calls are refused at once, all with bodies on their way.
+#[test]
+fn bodies_on_their_way_to_refused_calls_do_not_cost_the_connection() {
+    let (server, _) = server::start();
+    let mut peer = server.peer();
+    let streams: Vec<u32> = (1..).step_by(2).take(STREAMS_PER_CONNECTION_MAX as usize).collect();
+    for stream in &streams {
+        peer.headers(*stream, 0, &Head::of("/test.Fake/Nope"));
+    }
+    for stream in &streams {
+        peer.until("it is answered and reset", |peer| {
+            peer.so_far(*stream).is_some_and(|answer| answer.reset.is_some())
+        });
+    }
+    for stream in &streams {
+        peer.send(&frame(DATA, 0, *stream, b"on its way").repeat(3));
+    }
+    peer.catch_up();
+    assert_eq!(peer.call(1001, &Head::of(ECHO), b"after").status(), Code::Ok);
 }
 
 #[test]
