@@ -63,8 +63,9 @@ pub const LOCAL_RESETS_REMEMBERED_MAX: usize = STREAMS_PER_CONNECTION_MAX as usi
 pub const LOCAL_RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(1);
 /// Streams reset by the peer before we accepted them; above it the connection is closed (CVE-2023-44487).
 pub const PENDING_RESETS_MAX: usize = 32;
-/// Streams that we reset because the peer broke the protocol; above it the connection is closed.
-pub const ERROR_RESETS_MAX: usize = 128;
+/// Streams that we reset because the peer broke the protocol, over the life of a connection; above it the connection is
+/// closed. An honest peer on a slow machine sends a late frame now and then, and connections last for months.
+pub const ERROR_RESETS_MAX: usize = 1024;
 /// h2's charge for unread small DATA frames, 256 per frame: 1000 of them may wait for us.
 pub const SMALL_FRAME_BUDGET: usize = 256 * 1000;
 
