@@ -100,19 +100,22 @@ fn an_unknown_path_is_refused_before_the_body_and_the_rest_of_it_is_not_wanted()
 fn bodies_on_their_way_to_refused_calls_do_not_cost_the_connection() {
     let (server, _) = server::start();
     let mut peer = server.peer();
-    let streams: Vec<u32> = (1..).step_by(2).take(STREAMS_PER_CONNECTION_MAX as usize).collect();
-    for stream in &streams {
-        peer.headers(*stream, 0, &Head::of("/test.Fake/Nope"));
+    let mut streams = (1..).step_by(2);
+    for _ in 0..2 {
+        let refused: Vec<u32> = streams.by_ref().take(STREAMS_PER_CONNECTION_MAX as usize).collect();
+        for stream in &refused {
+            peer.headers(*stream, 0, &Head::of("/test.Fake/Nope"));
+        }
+        for stream in &refused {
+            peer.until("it is answered and reset", |peer| {
+                peer.so_far(*stream).is_some_and(|answer| answer.reset.is_some())
+            });
+        }
+        for stream in &refused {
+            peer.data(*stream, 0, b"on its way");
+        }
+        peer.catch_up();
     }
-    for stream in &streams {
-        peer.until("it is answered and reset", |peer| {
-            peer.so_far(*stream).is_some_and(|answer| answer.reset.is_some())
-        });
-    }
-    for stream in &streams {
-        peer.send(&frame(DATA, 0, *stream, b"on its way").repeat(3));
-    }
-    peer.catch_up();
     assert_eq!(peer.call(1001, &Head::of(ECHO), b"after").status(), Code::Ok);
 }
 
