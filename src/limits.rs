@@ -55,14 +55,17 @@ pub const HEADER_TABLE_BYTES: u32 = 4 << 10;
 /// Stream items are joined up to this size before they are sent: one DATA frame, one capacity grant.
 pub const BATCH_BYTES: usize = SEND_BUFFER_BYTES;
 
-/// Streams that we reset and of which we still ignore late frames, per connection.
-pub const LOCAL_RESETS_REMEMBERED_MAX: usize = 32;
+/// Streams that we reset and of which we still ignore late frames, per connection: all that may be open. A call that is
+/// refused before its body has come is one, and under load all are refused at once; late frames of a stream that h2
+/// has forgotten are errors, and some of them end the connection.
+pub const LOCAL_RESETS_REMEMBERED_MAX: usize = STREAMS_PER_CONNECTION_MAX as usize;
 /// For how long; the frames that were on their way arrive within a round trip.
 pub const LOCAL_RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(1);
 /// Streams reset by the peer before we accepted them; above it the connection is closed (CVE-2023-44487).
 pub const PENDING_RESETS_MAX: usize = 32;
-/// Streams that we reset because the peer broke the protocol; above it the connection is closed.
-pub const ERROR_RESETS_MAX: usize = 128;
+/// Streams that we reset because the peer broke the protocol, over the life of a connection; above it the connection is
+/// closed. An honest peer on a slow machine sends a late frame now and then, and connections last for months.
+pub const ERROR_RESETS_MAX: usize = 1024;
 /// h2's charge for unread small DATA frames, 256 per frame: 1000 of them may wait for us.
 pub const SMALL_FRAME_BUDGET: usize = 256 * 1000;
 
@@ -123,6 +126,8 @@ pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECTION_BYTES: usize = 20 << 10;
 /// What a stream costs beside its send buffer: task, h2's entry, headers (measured: 1.6 KB; headers up to the list).
 const STREAM_BYTES: usize = (2 << 10) + HEADER_LIST_SOFT_BYTES_MAX;
+/// What h2 keeps of a stream that it remembers as reset.
+const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 /// Binary, threads, executor (measured: 2.3 MB resident when idle).
 const IDLE_BYTES: usize = 3 << 20;
 /// A job in the queue and its request.
@@ -131,6 +136,7 @@ const JOB_BYTES: usize = 1 << 10;
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * (CONNECTION_BYTES + WINDOW_BYTES as usize + HEADER_LIST_BYTES_MAX as usize)
+    + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
     + STREAMS_MAX * (STREAM_BYTES + SEND_BUFFER_BYTES + BATCH_BYTES)
     + REQUEST_BYTES_HELD_MAX
     + POOL_QUEUE_MAX * JOB_BYTES;

@@ -242,10 +242,11 @@ fn a_peer_that_never_pauses_lets_others_have_their_turn() {
     let bytes = [PREFACE, &settings(&[]), &frames].concat();
     let reads = Arc::new(AtomicUsize::new(0));
     let serving = transport::serve(server.server.clone(), Torrent { bytes, at: 0, reads: reads.clone() });
-    let served = server.executor.spawn(serving);
     let (mut turns, mut most) = (0, 0);
-    smol::future::block_on(server.executor.spawn(async move {
-        let mut before = reads.load(Ordering::SeqCst);
+    let executor = server.executor;
+    smol::future::block_on(executor.spawn(async move {
+        let served = executor.spawn(serving);
+        let mut before = 0;
         while !served.is_finished() {
             smol::future::yield_now().await;
             let now = reads.load(Ordering::SeqCst);

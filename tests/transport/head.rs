@@ -1,9 +1,10 @@
 //! What a request's head may say, and the answer to one that is no call of ours.
 
 use auraed::grpc::status::Code;
+use auraed::limits::STREAMS_PER_CONNECTION_MAX;
 
 use crate::common::fake::ECHO;
-use crate::common::peer::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
+use crate::common::peer::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
 use crate::common::server;
 use crate::common::{hpack, message};
 
@@ -92,6 +93,30 @@ fn an_unknown_path_is_refused_before_the_body_and_the_rest_of_it_is_not_wanted()
     assert_eq!(answer.reset, Some(NO_ERROR));
     peer.data(1, 0, &message(b"on its way when the reset came"));
     assert_eq!(peer.call(3, &Head::of(ECHO), b"after").status(), Code::Ok);
+}
+
+/// Under load many calls are refused at once, all with bodies on their way.
+#[test]
+fn bodies_on_their_way_to_refused_calls_do_not_cost_the_connection() {
+    let (server, _) = server::start();
+    let mut peer = server.peer();
+    let mut streams = (1..).step_by(2);
+    for _ in 0..2 {
+        let refused: Vec<u32> = streams.by_ref().take(STREAMS_PER_CONNECTION_MAX as usize).collect();
+        for stream in &refused {
+            peer.headers(*stream, 0, &Head::of("/test.Fake/Nope"));
+        }
+        for stream in &refused {
+            peer.until("it is answered and reset", |peer| {
+                peer.so_far(*stream).is_some_and(|answer| answer.reset.is_some())
+            });
+        }
+        for stream in &refused {
+            peer.data(*stream, 0, b"on its way");
+        }
+        peer.catch_up();
+    }
+    assert_eq!(peer.call(1001, &Head::of(ECHO), b"after").status(), Code::Ok);
 }
 
 #[test]
