@@ -18,7 +18,7 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::CONNECTIONS_END_POLL;
+use crate::limits::{CONNECTIONS_END_POLL, SETTLE_DELAY};
 use crate::proto::{self, Method};
 use crate::runtime::{Cells, CellsConfig};
 use crate::services::Services;
@@ -45,15 +45,27 @@ pub fn run(config: &Config) -> Result<(), String> {
         config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
     let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    let settled = pool.clone();
     let daemon = Daemon::new(Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace));
     for listener in listeners {
         log::info!("listening on {}", listener.address());
         Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
     }
+    Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
     async_io::block_on(EXECUTOR.run(task));
     Ok(())
+}
+
+/// Gives back what only the start needed.
+async fn settle(pool: Pool) {
+    // By then all threads have begun, and code that they run once is not mapped again.
+    Timer::after(SETTLE_DELAY).await;
+    if let Ok(Err(error)) = pool.run(sys::memory::unmap_code).await {
+        log::debug!("the code of the start stays mapped: {error}");
+    }
+    sys::memory::trim_heap();
 }
 
 /// The directory is ours alone as long as the lock is held; the kernel lets go of it when we die.

@@ -97,7 +97,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that wait for accept(2); a burst of clients fits.
 pub const ACCEPT_BACKLOG: i32 = 128;
-/// From the close of the last connection to giving its memory back.
+/// From the start, or the close of the last connection, to giving back memory that is no longer needed.
 pub const SETTLE_DELAY: Duration = Duration::from_millis(200);
 /// After accept(2) failed for lack of descriptors or memory.
 pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);

@@ -38,6 +38,7 @@ fn the_daemon_is_as_small_as_promised() {
         // What the first call sets up stays, however many follow.
         drop(daemon.call(executor).await);
         daemon.settle().await;
+        figures.at_most("idle RSS after a call", daemon.rss(), 3 * KIB * KIB);
         let wake_ups = daemon.wake_ups();
         Timer::after(Duration::from_secs(5)).await;
         figures.at_most("wake-ups in 5 idle seconds", daemon.wake_ups() - wake_ups, 0);

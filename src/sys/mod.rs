@@ -6,7 +6,8 @@
 #![allow(unsafe_code)]
 
 mod clone;
-pub mod heap;
+
+pub mod memory;
 pub mod open_files;
 pub mod pidfd;
 mod signals;

@@ -204,6 +204,6 @@ async fn settle<S: Service>(server: &Server<S>) {
     Timer::after(SETTLE_DELAY).await;
     server.settling.store(false, Ordering::Relaxed);
     if server.connections() == 0 {
-        sys::heap::trim();
+        sys::memory::trim_heap();
     }
 }
