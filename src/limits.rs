@@ -132,6 +132,10 @@ const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 const IDLE_BYTES: usize = 3 << 20;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
+/// What we remember of a cell, its name at its longest.
+const CELL_BYTES: usize = 1 << 10;
+/// What we remember of an executable, names at their longest, and its watch.
+const EXECUTABLE_BYTES: usize = 3 << 10;
 
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
@@ -139,11 +143,16 @@ pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
     + STREAMS_MAX * (STREAM_BYTES + SEND_BUFFER_BYTES + BATCH_BYTES)
     + REQUEST_BYTES_HELD_MAX
-    + POOL_QUEUE_MAX * JOB_BYTES;
+    + POOL_QUEUE_MAX * JOB_BYTES
+    + CELLS_MAX * CELL_BYTES
+    + EXECUTABLES_MAX * EXECUTABLE_BYTES;
 
 /// The limits that an operator may want to know, one a line.
 pub fn table() -> String {
-    let rows: [(&str, String); 12] = [
+    let rows = [
+        ("cells", CELLS_MAX.to_string()),
+        ("executables in all", EXECUTABLES_MAX.to_string()),
+        ("executables per cell", EXECUTABLES_PER_CELL_MAX.to_string()),
         ("connections", CONNECTIONS_MAX.to_string()),
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
