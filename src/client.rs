@@ -1,5 +1,7 @@
 //! A gRPC client for one daemon: one connection, any number of calls. `aer` and the tests use it.
 
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::client::{self, ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use smol::future::FutureExt;
 use smol::stream::{Stream, StreamExt};
-use smol::{Executor, Task};
-use tokio::io::{AsyncRead, AsyncWrite};
+use smol::{Executor, Task, Timer};
 
 use crate::grpc::call::Messages;
 use crate::grpc::encoding::Encoding;
@@ -23,6 +25,10 @@ use crate::proto;
 use crate::transport::Socket;
 use crate::transport::listen::Address;
 
+/// A daemon that lets a call expire says so itself, and may know more; its answer gets so long to arrive before we
+/// give up on a daemon that says nothing.
+const ANSWER_DELAY: Duration = Duration::from_millis(250);
+
 /// A connection to a daemon. Calls fail with UNAVAILABLE when it is lost.
 pub struct Channel {
     requests: SendRequest<Bytes>,
@@ -32,7 +38,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects. `timeout` bounds each call, and is told to the daemon.
+    /// Connects. `timeout` bounds the connecting and each unary call, and is told to the daemon.
     ///
     /// # Errors
     /// UNAVAILABLE, saying where it tried and why that failed.
@@ -43,36 +49,42 @@ impl Channel {
     ) -> Result<Self, Status> {
         let failed = |error: std::io::Error| {
             let hint = match error.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => "; does auraed run there?",
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                    "; does auraed run there?"
+                }
                 std::io::ErrorKind::PermissionDenied => "; the socket belongs to the user that runs auraed",
                 _ => "",
             };
             Status::new(Code::Unavailable, format!("cannot connect to {address}: {error}{hint}"))
         };
-        match address {
-            Address::Unix(path) => {
-                let stream = Async::<std::os::unix::net::UnixStream>::connect(path).await.map_err(failed)?;
-                Self::handshake(Socket::new(stream), timeout, executor).await
+        let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let connect = async {
+            match address {
+                Address::Unix(path) => Socket::new(Async::<UnixStream>::connect(path).await?.into_inner()?),
+                Address::Tcp(address) => {
+                    Socket::new(Async::<TcpStream>::connect(*address).await?.into_inner()?)
+                }
             }
-            Address::Tcp(tcp) => {
-                let stream = Async::<std::net::TcpStream>::connect(*tcp).await.map_err(failed)?;
-                Self::handshake(Socket::new(stream), timeout, executor).await
-            }
-        }
-    }
-
-    async fn handshake(
-        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        timeout: Option<Duration>,
-        executor: &Executor<'static>,
-    ) -> Result<Self, Status> {
-        let (requests, connection) = client::handshake(io).await.map_err(lost)?;
+        };
+        let socket = before(timeout, connect, timed_out).await.map_err(failed)?;
+        let (requests, connection) = client::handshake(socket).await.map_err(lost)?;
         let driver = executor.spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!("the connection ended: {error}");
             }
         });
         Ok(Self { requests, timeout, _driver: driver })
+    }
+
+    async fn only_answer(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
+        let mut answers = proto::Channel::server_streaming(self, path, message).await?;
+        let none = || Status::new(Code::Internal, format!("{path} answered OK without a message"));
+        let answer = answers.next().await.ok_or_else(none)??;
+        match answers.next().await {
+            None => Ok(answer),
+            Some(Err(status)) => Err(status),
+            Some(Ok(_)) => Err(Status::new(Code::Internal, format!("{path} answered with several messages"))),
+        }
     }
 
     async fn send(&self, path: &'static str, message: &[u8]) -> Result<ResponseFuture, Status> {
@@ -103,14 +115,9 @@ impl Channel {
 
 impl proto::Channel for Channel {
     async fn unary(&self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
-        let mut answers = self.server_streaming(path, message).await?;
-        let none = || Status::new(Code::Internal, format!("{path} answered OK without a message"));
-        let answer = answers.next().await.ok_or_else(none)??;
-        match answers.next().await {
-            None => Ok(answer),
-            Some(Err(status)) => Err(status),
-            Some(Ok(_)) => Err(Status::new(Code::Internal, format!("{path} answered with several messages"))),
-        }
+        let patience = self.timeout.map(|timeout| timeout.saturating_add(ANSWER_DELAY));
+        let silent = || Status::new(Code::DeadlineExceeded, format!("{path} was not answered in time"));
+        before(patience, self.only_answer(path, message), silent).await
     }
 
     async fn server_streaming(&self, path: &'static str, message: Bytes) -> Result<Messages, Status> {
@@ -145,7 +152,9 @@ impl Answers {
             }
             let Some(chunk) = ready!(self.stream.poll_data(cx)).transpose().map_err(lost)? else {
                 let trailers = ready!(self.stream.poll_trailers(cx)).map_err(lost)?;
-                return Poll::Ready(end_of(trailers.as_ref()).and_then(|()| self.deframer.finish()).map(|()| None));
+                return Poll::Ready(
+                    end_of(trailers.as_ref()).and_then(|()| self.deframer.finish()).map(|()| None),
+                );
             };
             // Fails only when the stream is gone, and then there is no window to open.
             let _ = self.stream.flow_control().release_capacity(chunk.len());
@@ -165,6 +174,20 @@ impl Stream for Answers {
         self.ended = !matches!(message, Some(Ok(_)));
         Poll::Ready(message)
     }
+}
+
+/// Waits for the work, at most so long.
+async fn before<T, E>(
+    timeout: Option<Duration>,
+    work: impl Future<Output = Result<T, E>>,
+    too_late: impl FnOnce() -> E,
+) -> Result<T, E> {
+    let Some(timeout) = timeout else { return work.await };
+    let expiry = async {
+        Timer::after(timeout).await;
+        Err(too_late())
+    };
+    work.or(expiry).await
 }
 
 fn end_of(trailers: Option<&HeaderMap>) -> Result<(), Status> {

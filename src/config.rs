@@ -113,7 +113,8 @@ impl Command {
 impl Flags {
     fn resolve(self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, String> {
         let text = |name: &str| environment(name).map(|value| value.to_string_lossy().into_owned());
-        let is_set = |name: &str| text(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+        let is_set =
+            |name: &str| text(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
         let path = |flag: Option<PathBuf>, name: &str, default: &str| {
             flag.or_else(|| environment(name).map(PathBuf::from)).unwrap_or_else(|| default.into())
         };
@@ -147,7 +148,9 @@ fn parse_sockets(texts: &[String], insecure_tcp: bool) -> Result<Vec<Address>, S
 fn parse_socket(text: &str, insecure_tcp: bool) -> Result<Address, String> {
     let address = Address::parse(text);
     match &address {
-        Address::Unix(path) if path.as_os_str().is_empty() => Err("--socket \"\" is empty; give a path\n".into()),
+        Address::Unix(path) if path.as_os_str().is_empty() => {
+            Err("--socket \"\" is empty; give a path\n".into())
+        }
         Address::Unix(_) => Ok(address),
         Address::Tcp(tcp) if !tcp.ip().is_loopback() => Err(format!(
             "--socket {tcp} can be reached from outside, and there is no TLS yet; accepted are loopback addresses \
@@ -174,7 +177,10 @@ fn parse_grace(text: Option<&str>) -> Result<Duration, String> {
     let Some(text) = text else { return Ok(STOP_GRACE) };
     let grace = text.parse().ok().map(Duration::from_millis).filter(|grace| *grace <= STOP_GRACE_MAX);
     grace.ok_or_else(|| {
-        format!("--stop-grace-ms {text:?} is not a number of milliseconds from 0 to {}\n", STOP_GRACE_MAX.as_millis())
+        format!(
+            "--stop-grace-ms {text:?} is not a number of milliseconds from 0 to {}\n",
+            STOP_GRACE_MAX.as_millis()
+        )
     })
 }
 

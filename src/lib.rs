@@ -9,9 +9,13 @@
 
 pub mod client;
 pub mod config;
+pub mod daemon;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod grpc;
 pub mod limits;
 pub mod proto;
+pub mod runtime;
 pub mod services;
 pub mod sys;
 pub mod transport;

@@ -1,1 +1,59 @@
-fn main() {}
+//! `auraed`, the program: reads what it is told, sets up the log, and runs the daemon.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use auraed::config::{Command, Config, UsageError};
+use auraed::daemon;
+
+/// The command line or the environment cannot be followed.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match Command::parse(&arguments, &|name| std::env::var_os(name)) {
+        Ok(Command::Run(config)) => run(&config),
+        // A closed pipe is the reader's choice, not a failure.
+        Ok(Command::Print(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(UsageError(text)) => {
+            eprint!("auraed: {text}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn run(config: &Config) -> ExitCode {
+    start_log(config.log_level);
+    match daemon::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            log::error!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line per record on stderr. Under systemd each starts with its priority (sd-daemon(3)), and systemd adds the time.
+fn start_log(level: log::LevelFilter) {
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format(move |out, record| {
+            if under_systemd {
+                let priority = match record.level() {
+                    log::Level::Error => 3,
+                    log::Level::Warn => 4,
+                    log::Level::Info => 6,
+                    log::Level::Debug | log::Level::Trace => 7,
+                };
+                write!(out, "<{priority}>")?;
+            }
+            writeln!(out, "{:5} {}: {}", record.level(), record.target(), record.args())
+        })
+        .init();
+}

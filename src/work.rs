@@ -1,14 +1,45 @@
-//! The pool: a fixed number of threads for calls that may block in the kernel, and a bounded queue before them.
+//! Where work runs: futures on the executor, and calls that may block in the kernel on the pool, a fixed number of
+//! threads with a bounded queue before them. A panic ends one task or one job, never a thread.
 //!
 //! Threads live as long as the pool, because children die with the thread that made them when PR_SET_PDEATHSIG is
-//! set (prctl(2)). A job that panics answers its caller; its thread goes on.
+//! set (prctl(2)).
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 
+use smol::Executor;
 use smol::channel::{self, Receiver, Sender, TrySendError};
+use smol::future::FutureExt;
 
 use crate::limits::{POOL_QUEUE_MAX, POOL_THREADS};
+
+/// Starts tasks: futures that nobody waits for.
+#[derive(Clone, Copy)]
+pub struct Tasks(&'static Executor<'static>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tasks {
+    pub fn new(executor: &'static Executor<'static>) -> Self {
+        Self(executor)
+    }
+
+    /// Runs `task` to its end; `what` names it in the log if it panics.
+    pub fn spawn(self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        // Boxed, so that the executor's code is there once and not for each kind of future.
+        self.spawn_boxed(what, Box::pin(task));
+    }
+
+    fn spawn_boxed(self, what: &'static str, task: Task) {
+        let guarded = async move {
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                log::error!("{what} panicked: {}", panic_text(&*panic));
+            }
+        };
+        self.0.spawn(guarded).detach();
+    }
+}
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -26,7 +26,9 @@ fn config() -> Config {
         // Descriptors are sent straight from the program's constants.
         .bytes([".grpc.reflection"])
         // An error that names the message.
-        .enable_type_names();
+        .enable_type_names()
+        // Status details are made below the generated code, where statuses are.
+        .extern_path(".google.rpc", "crate::grpc::status");
     for (alias, original) in ALIASES {
         config.extern_path(format!(".{alias}"), format!("crate::proto::{}", original.replace('.', "::")));
     }

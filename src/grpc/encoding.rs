@@ -100,6 +100,24 @@ impl Inflate {
     }
 }
 
+/// Fuzz body: whatever is inflated ends in few steps, is never longer than its limit, and survives another round.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn fuzz_inflate(packed: &Bytes) {
+    const LIMIT: usize = 2 * INFLATE_STEP_BYTES;
+    let Ok(message) = inflate_in_steps(packed, LIMIT) else { return };
+    assert!(message.len() <= LIMIT, "{} bytes passed the limit of {LIMIT}", message.len());
+    if let Some(again) = deflate(&message) {
+        assert_eq!(inflate_in_steps(&again.into(), LIMIT).as_ref(), Ok(&message));
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+fn inflate_in_steps(packed: &Bytes, limit: usize) -> Result<Vec<u8>, Status> {
+    let mut inflate = Inflate::new(packed.clone(), limit);
+    // The decoder may give less than it is asked for, but each step gives a byte, the end or an error.
+    (0..=limit).find_map(|_| inflate.step().transpose()).expect("inflating ends")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -161,8 +161,7 @@ impl Status {
     /// Reads a status as a client does. `None` when the trailers hold no `grpc-status`; an unknown or
     /// malformed code is `UNKNOWN` (gRPC spec, "Responses").
     pub fn from_trailers(trailers: &HeaderMap) -> Option<Self> {
-        let number = trailers.get(GRPC_STATUS)?.to_str().ok().and_then(|s| s.parse::<usize>().ok());
-        let code = number.and_then(|n| Code::ALL.get(n).copied()).unwrap_or(Code::Unknown);
+        let code = decode_code(trailers.get(GRPC_STATUS)?).unwrap_or(Code::Unknown);
         let message = trailers.get(GRPC_MESSAGE).map(decode_message).unwrap_or_default();
         let details = trailers.get(GRPC_STATUS_DETAILS).and_then(|v| decode_binary(v.as_bytes()));
         Some(Self { code, message, details: details.unwrap_or_default().into() })
@@ -176,6 +175,12 @@ impl std::fmt::Display for Status {
 }
 
 impl std::error::Error for Status {}
+
+/// Digits only (gRPC spec, "Status"): `parse` alone would take a `+`.
+fn decode_code(value: &HeaderValue) -> Option<Code> {
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    Code::ALL.get(digits.parse::<usize>().ok()?).copied()
+}
 
 /// Everything but printable ASCII, and the escape character itself (gRPC spec, "Percent-Encoded").
 const MESSAGE_ESCAPES: &AsciiSet = &CONTROLS.add(b'%');
@@ -272,6 +277,53 @@ mod rpc {
     }
 }
 
+/// Fuzz body: a code, a length, a message of that length and details survive the trailers, as far as these may hold
+/// them; and so does what a client makes of any bytes in their place.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn fuzz(data: &[u8]) {
+    let [number, length, bytes @ ..] = data else { return };
+    let code = Code::ALL[usize::from(*number) % Code::ALL.len()];
+    let (message, details) = bytes.split_at(bytes.len().min(usize::from(*length)));
+    let text = String::from_utf8_lossy(message);
+    let status = Status { code, message: text.to_string(), details: Bytes::copy_from_slice(details) };
+    let trailers = status.to_trailers();
+    let read = Status::from_trailers(&trailers).expect("there is a status");
+    match read.message.strip_suffix('…').filter(|_| read.message != text) {
+        Some(start) => assert!(text.starts_with(start), "{text:?} was cut to {:?}", read.message),
+        None => assert_eq!(read.message, text),
+    }
+    assert_eq!(read.code, code);
+    assert!(read.details == details || details.len() > STATUS_BYTES_MAX / 4 * 3);
+    let size: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    assert!(size <= crate::limits::HEADER_LIST_SOFT_BYTES_MAX, "trailers of {size} bytes");
+    for value in trailers.values() {
+        assert!(
+            value.as_bytes().iter().all(|b| matches!(b, b' '..=b'~')),
+            "{value:?} is not printable ASCII"
+        );
+    }
+    let violations = vec![Violation { field: text.to_string(), description: text.to_string() }; 2];
+    assert_eq!(Status::bad_request(&violations).violations(), violations);
+    fuzz_foreign(&bytes[..bytes.len().min(usize::from(*number))], message, details);
+}
+
+/// Any trailers decode, to a status that no second coding changes.
+#[cfg(any(test, feature = "fuzzing"))]
+fn fuzz_foreign(code: &[u8], message: &[u8], details: &[u8]) {
+    let mut trailers = HeaderMap::new();
+    let fields = [(GRPC_STATUS, code), (GRPC_MESSAGE, message), (GRPC_STATUS_DETAILS, details)];
+    for (name, bytes) in fields {
+        if let Ok(value) = HeaderValue::from_bytes(bytes) {
+            trailers.insert(name, value);
+        }
+    }
+    let Some(status) = Status::from_trailers(&trailers) else { return };
+    assert!(status.code == Code::Unknown || code.iter().all(u8::is_ascii_digit), "{code:?} is no number");
+    let _ = status.violations();
+    let again = Status::from_trailers(&status.to_trailers()).expect("there is a status");
+    assert_eq!(Status::from_trailers(&again.to_trailers()), Some(again));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,7 +386,9 @@ mod tests {
     fn an_unknown_code_reads_as_unknown() {
         let mut trailers = HeaderMap::new();
         assert_eq!(Status::from_trailers(&trailers), None);
-        trailers.insert(GRPC_STATUS, HeaderValue::from_static("99"));
-        assert_eq!(Status::from_trailers(&trailers).unwrap().code, Code::Unknown);
+        for malformed in ["99", "+5", "", "5 ", "NOT_FOUND"] {
+            trailers.insert(GRPC_STATUS, HeaderValue::from_static(malformed));
+            assert_eq!(Status::from_trailers(&trailers).unwrap().code, Code::Unknown, "{malformed:?}");
+        }
     }
 }

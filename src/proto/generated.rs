@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 6aa3eef8ad56500b.
+// Made from inputs with the fingerprint 85bc3386e696ec54.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -593,9 +593,24 @@ aurae.runtime.v0.SpawnService\n\
 ",
     },
     File {
-        name: "grpc/health/v1/health.proto",
+        name: "google/rpc/error_details.proto",
         start: 4526,
-        end: 5283,
+        end: 4749,
+        dependencies: &[],
+        messages: "\
+google.rpc.BadRequest\n\
+google.rpc.BadRequest.FieldViolation\n\
+",
+        members: "\
+google.rpc.BadRequest.FieldViolation.description\n\
+google.rpc.BadRequest.FieldViolation.field\n\
+google.rpc.BadRequest.field_violations\n\
+",
+    },
+    File {
+        name: "grpc/health/v1/health.proto",
+        start: 4749,
+        end: 5506,
         dependencies: &[],
         messages: "\
 grpc.health.v1.HealthCheckRequest\n\
@@ -623,8 +638,8 @@ grpc.health.v1.HealthListResponse.statuses\n\
     },
     File {
         name: "grpc/reflection/v1/reflection.proto",
-        start: 5283,
-        end: 6923,
+        start: 5506,
+        end: 7146,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1.ErrorResponse\n\
@@ -666,8 +681,8 @@ grpc.reflection.v1.ServiceResponse.name\n\
     },
     File {
         name: "grpc/reflection/v1alpha/reflection.proto",
-        start: 6923,
-        end: 8618,
+        start: 7146,
+        end: 8841,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1alpha.ErrorResponse\n\

@@ -13,6 +13,7 @@ use crate::proto::grpc::health::v1::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
 };
 use crate::proto::{Items, SERVICES};
+use crate::runtime::Quoted;
 
 use super::vitals::{Condition, Vitals};
 
@@ -24,8 +25,8 @@ impl HealthService {
     /// `NOT_FOUND` for a service that is not in the API (health spec).
     pub async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
         if !is_known(&request.service) {
-            let service = request.service;
-            let message = format!("there is no service {service:?}; grpc.health.v1.Health/List names all");
+            let service = Quoted(&request.service);
+            let message = format!("there is no service {service}; grpc.health.v1.Health/List names all");
             return Err(Status::new(Code::NotFound, message));
         }
         Ok(response(self.status().await))

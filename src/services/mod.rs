@@ -1,10 +1,102 @@
 //! The services of the API. Each translates between messages and the runtime, and knows nothing of sockets, frames or
 //! how a call got here.
 
+pub mod cells;
 pub mod discovery;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod health;
 pub mod reflection;
+pub mod supervisor;
 pub mod vitals;
+
+use std::sync::Arc;
+
+use crate::grpc::status::Status;
+use crate::proto::aurae::discovery::v0::*;
+use crate::proto::aurae::runtime::v0::*;
+use crate::proto::grpc::health::v1::*;
+use crate::proto::grpc::reflection::v1::*;
+use crate::proto::{CellService, DiscoveryService, Health, Items, ServerReflection};
+
+use cells::{Cells, Runtime};
+use discovery::Discovery;
+use health::HealthService;
+use reflection::Reflection;
+use vitals::Vitals;
+
+/// All services of a daemon, as the generated table wants them.
+pub struct Services<R> {
+    discovery: Discovery,
+    health: HealthService,
+    reflection: Reflection,
+    cells: Cells<R>,
+}
+
+impl<R: Runtime> Services<R> {
+    pub fn new(vitals: Arc<Vitals>, runtime: R) -> Self {
+        Self {
+            discovery: Discovery { vitals: vitals.clone() },
+            health: HealthService { vitals },
+            reflection: Reflection,
+            cells: Cells { runtime },
+        }
+    }
+}
+
+impl<R: Runtime> DiscoveryService for Services<R> {
+    async fn discover(&self, request: DiscoverRequest) -> Result<DiscoverResponse, Status> {
+        self.discovery.discover(request).await
+    }
+}
+
+impl<R: Runtime> Health for Services<R> {
+    async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
+        self.health.check(request).await
+    }
+
+    async fn list(&self, request: HealthListRequest) -> Result<HealthListResponse, Status> {
+        self.health.list(request).await
+    }
+
+    async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
+        self.health.watch(request).await
+    }
+}
+
+impl<R: Runtime> ServerReflection for Services<R> {
+    async fn server_reflection_info(
+        &self,
+        requests: Items<ServerReflectionRequest>,
+    ) -> Result<Items<ServerReflectionResponse>, Status> {
+        self.reflection.server_reflection_info(requests).await
+    }
+}
+
+impl<R: Runtime> CellService for Services<R> {
+    async fn allocate(
+        &self,
+        request: CellServiceAllocateRequest,
+    ) -> Result<CellServiceAllocateResponse, Status> {
+        self.cells.allocate(request).await
+    }
+
+    async fn free(&self, request: CellServiceFreeRequest) -> Result<CellServiceFreeResponse, Status> {
+        self.cells.free(request).await
+    }
+
+    async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
+        self.cells.start(request).await
+    }
+
+    async fn stop(&self, request: CellServiceStopRequest) -> Result<CellServiceStopResponse, Status> {
+        self.cells.stop(request).await
+    }
+
+    async fn list(&self, request: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
+        self.cells.list(request).await
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use crate::proto::grpc::reflection::v1::{
     ServerReflectionRequest, ServerReflectionResponse, ServiceResponse,
 };
 use crate::proto::{FILES, File, Items, SERVICES};
+use crate::runtime::Quoted;
 
 pub struct Reflection;
 
@@ -50,26 +51,26 @@ fn answer(request: ServerReflectionRequest, sent: &mut Sent) -> ServerReflection
 fn file_by_name(name: &str, sent: &mut Sent) -> Result<MessageResponse, ErrorResponse> {
     match FILES.iter().position(|file| file.name == name) {
         Some(index) => Ok(files(index, sent)),
-        None => Err(error(Code::NotFound, format!("there is no file {name:?}"))),
+        None => Err(error(Code::NotFound, format!("there is no file {}", Quoted(name)))),
     }
 }
 
 fn file_by_symbol(symbol: &str, sent: &mut Sent) -> Result<MessageResponse, ErrorResponse> {
     match FILES.iter().position(|file| declares(file, symbol)) {
         Some(index) => Ok(files(index, sent)),
-        None => Err(error(Code::NotFound, format!("there is no symbol {symbol:?}"))),
+        None => Err(error(Code::NotFound, format!("there is no symbol {}", Quoted(symbol)))),
     }
 }
 
 /// The code generator refuses .proto files with extensions, so none exists.
 fn no_extension(extension: &ExtensionRequest) -> ErrorResponse {
     let ExtensionRequest { containing_type, extension_number } = extension;
-    error(Code::NotFound, format!("{containing_type:?} has no extension {extension_number}"))
+    error(Code::NotFound, format!("{} has no extension {extension_number}", Quoted(containing_type)))
 }
 
 fn extension_numbers(name: &str) -> Result<MessageResponse, ErrorResponse> {
     if !FILES.iter().any(|file| is_line(file.messages, name)) {
-        return Err(error(Code::NotFound, format!("there is no message {name:?}")));
+        return Err(error(Code::NotFound, format!("there is no message {}", Quoted(name))));
     }
     Ok(MessageResponse::AllExtensionNumbersResponse(ExtensionNumberResponse {
         base_type_name: name.to_owned(),

@@ -1,5 +1,16 @@
-//! Thin wrappers of system calls and of the C library. The only module with `unsafe`; each block says why it holds.
+//! Thin wrappers over the system calls that neither std nor nix offer in the form that is needed here.
+//!
+//! Knows nothing of cells, cgroups as a tree, or errors for people: it answers with an [`nix::errno::Errno`] and leaves
+//! the story to its caller. This is the one module in which `unsafe` compiles; each block says why it is sound.
+
 #![allow(unsafe_code)]
 
+mod clone;
 pub mod heap;
+pub mod open_files;
+pub mod pidfd;
+mod signals;
 pub mod socket;
+pub mod spawn;
+mod stack;
+pub mod watch;

@@ -5,7 +5,8 @@
 //! it become `-`. All three are 6-bit codes in HPACK's Huffman code, so no length changes; and since the value is
 //! changed before h2's decoder, the dynamic tables of both sides keep the same sizes and indices.
 //!
-//! Only a literal with the static name index 1 is touched: that is how every encoder sends a new `:authority`.
+//! Touched is a literal whose name is the static index 1, or `:authority` spelled out, as grpcio's encoder does. A
+//! name taken from the dynamic table would not be recognised; no client is known to send a second value that way.
 
 /// Follows one connection's header blocks. Malformed blocks are left for h2 to refuse.
 #[derive(Debug)]
@@ -50,7 +51,10 @@ enum After {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Name,
+    Name {
+        /// Whether it is `:authority`, as far as it has been read.
+        is_authority: bool,
+    },
     OtherValue,
     Authority,
 }
@@ -114,6 +118,7 @@ impl State {
                     }
                     _ => symbol,
                 };
+                let string = string.with_byte(byte, huffman, left);
                 if left == 1 {
                     string.next()
                 } else {
@@ -135,9 +140,30 @@ impl After {
 }
 
 impl Kind {
+    fn with_length(self, length: u32, huffman: bool) -> Self {
+        match self {
+            Kind::Name { .. } => {
+                Kind::Name { is_authority: length as usize == authority_name(huffman).len() }
+            }
+            value => value,
+        }
+    }
+
+    /// After `byte`, the one that came with `left` to go.
+    fn with_byte(self, byte: u8, huffman: bool, left: u32) -> Self {
+        match self {
+            Kind::Name { is_authority: true } => {
+                let name = authority_name(huffman);
+                Kind::Name { is_authority: name[name.len() - left as usize] == byte }
+            }
+            other => other,
+        }
+    }
+
     fn next(self) -> State {
         match self {
-            Kind::Name => State::Length { string: Kind::OtherValue },
+            Kind::Name { is_authority: true } => State::Length { string: Kind::Authority },
+            Kind::Name { is_authority: false } => State::Length { string: Kind::OtherValue },
             Kind::OtherValue | Kind::Authority => State::Field,
         }
     }
@@ -154,7 +180,7 @@ fn first_byte(byte: u8) -> State {
     match (literal, index) {
         (false, _) if index == prefix_max => State::Integer { then: After::Field },
         (false, _) => State::Field,
-        (true, 0) => State::Length { string: Kind::Name },
+        (true, 0) => State::Length { string: Kind::Name { is_authority: false } },
         (true, 1) => State::Length { string: Kind::Authority },
         (true, _) if index == prefix_max => State::Integer { then: After::Value },
         (true, _) => State::Length { string: Kind::OtherValue },
@@ -175,10 +201,16 @@ fn long_length(byte: u8, string: Kind, huffman: bool, length: u32, shift: u32) -
 }
 
 fn text(string: Kind, huffman: bool, length: u32) -> State {
+    let string = string.with_length(length, huffman);
     if length == 0 {
         return string.next();
     }
     State::Text { string, huffman, left: length, symbol: Symbol::default() }
+}
+
+/// `:authority`, plain and in HPACK's Huffman code.
+fn authority_name(huffman: bool) -> &'static [u8] {
+    if huffman { &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f] } else { b":authority" }
 }
 
 fn patched(byte: u8) -> u8 {
@@ -296,7 +328,12 @@ mod tests {
             'e' => (0x5, 5),
             'o' => (0x7, 5),
             's' => (0x8, 5),
+            't' => (0x9, 5),
+            'i' => (0x6, 5),
             '2' => (0x2, 5),
+            'h' => (0x27, 6),
+            ':' => (0x5c, 7),
+            'y' => (0x7a, 7),
             'F' => (0x61, 7),
             'k' => (0x75, 7),
             'n' => (0x2a, 6),
@@ -354,6 +391,32 @@ mod tests {
             }
             rewriter.feed(&mut bytes, cut, block.len(), joined);
             assert_eq!(bytes, wanted);
+        }
+    }
+
+    /// How grpcio 1.85 sends it.
+    #[test]
+    fn a_name_spelled_out_is_recognised_wherever_the_block_is_cut() {
+        let plain = [&[0x40, 10], b":authority".as_slice(), &[5], b"/a%2F"].concat();
+        let wanted = [&plain[..13], b"-a-2F"].concat();
+        let huffman_name = [vec![0x40], huffman(":authority"), vec![5], b"/a%2F".to_vec()].concat();
+        let huffman_wanted = [&huffman_name[..11], b"-a-2F"].concat();
+        for (block, wanted) in [(plain, wanted), (huffman_name, huffman_wanted)] {
+            for cut in 0..block.len() {
+                let mut bytes = block.clone();
+                let mut rewriter = AuthorityRewriter::new();
+                rewriter.feed(&mut bytes, 0, cut, false);
+                rewriter.feed(&mut bytes, cut, block.len(), false);
+                assert_eq!(bytes, wanted, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_names_of_the_same_length_are_left_alone() {
+        for name in [":authoritx", "xauthority", "user-agent"] {
+            let block = [&[0x40, 10], name.as_bytes(), &[1, b'/']].concat();
+            assert_eq!(rewrite(&block), block, "{name}");
         }
     }
 

@@ -160,8 +160,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
     fn spawn(&mut self, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
         self.streams.last_open = Instant::now();
         let permit: Option<Permit> = self.server.streams.take_one();
-        let stream = request::serve(self.server.clone(), request, respond, permit, self.monitor.clone());
-        self.server.executor.spawn(stream).detach();
+        request::serve(&self.server, request, respond, permit, self.monitor.clone());
     }
 
     fn start_stop(&mut self) {

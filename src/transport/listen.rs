@@ -9,18 +9,17 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_io::Async;
 use nix::sys::socket as nix_socket;
 use nix::sys::stat::{Mode, fchmod};
 use smol::Timer;
 use smol::future::FutureExt;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Server, Service, Socket, connection};
-use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX};
+use crate::limits::{ACCEPT_BACKLOG, ACCEPT_RETRY_DELAY, CONNECTIONS_MAX, SETTLE_DELAY};
 use crate::sys;
-use crate::work::panic_text;
 
 /// Where a daemon listens or a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,17 +92,22 @@ impl Listener {
         loop {
             let accepted = match &self.socket {
                 Listening::Unix { socket, .. } => {
-                    socket.accept().await.map(|(stream, _)| welcome(server, Socket::new(stream)))
+                    socket.read_with(UnixListener::accept).await.and_then(|(stream, _)| Socket::new(stream))
                 }
-                Listening::Tcp(socket) => socket.accept().await.map(|(stream, _)| {
-                    // Answers are small and complete: waiting to join them only adds delay.
-                    let _ = stream.get_ref().set_nodelay(true);
-                    welcome(server, Socket::new(stream));
-                }),
+                Listening::Tcp(socket) => {
+                    socket.read_with(TcpListener::accept).await.and_then(|(stream, _)| {
+                        // Answers are small and complete: waiting to join them only adds delay.
+                        stream.set_nodelay(true)?;
+                        Socket::new(stream)
+                    })
+                }
             };
-            if let Err(error) = accepted {
-                log::warn!("accepting a connection on {} failed: {error}", self.address);
-                Timer::after(ACCEPT_RETRY_DELAY).await;
+            match accepted {
+                Ok(socket) => welcome(server, socket),
+                Err(error) => {
+                    log::warn!("accepting a connection on {} failed: {error}", self.address);
+                    Timer::after(ACCEPT_RETRY_DELAY).await;
+                }
             }
         }
     }
@@ -174,23 +178,32 @@ fn bind_unix(path: &Path) -> Result<Listening, String> {
 }
 
 /// Gives a new connection its task, or closes it where there are too many.
-fn welcome<S: Service>(server: &Arc<Server<S>>, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+fn welcome<S: Service>(server: &Arc<Server<S>>, io: Socket) {
     let Some(permit) = server.connections.take_one() else {
         log::warn!("closed a new connection: {CONNECTIONS_MAX} are open, the limit");
         return;
     };
     let shared = server.clone();
     let task = async move {
-        let served = std::panic::AssertUnwindSafe(connection::serve(shared.clone(), io)).catch_unwind().await;
-        match served {
-            Ok(Ok(())) => log::debug!("a connection ended"),
-            Ok(Err(why)) => log::info!("a connection was ended: {why}"),
-            Err(panic) => log::error!("a connection panicked: {}", panic_text(&*panic)),
+        match connection::serve(shared.clone(), io).await {
+            Ok(()) => log::debug!("a connection ended"),
+            Err(why) => log::info!("a connection was ended: {why}"),
         }
         drop(permit);
-        if shared.connections() == 0 {
-            sys::heap::trim();
-        }
+        settle(&shared).await;
     };
-    server.executor.spawn(task).detach();
+    server.tasks.spawn("a connection", task);
+}
+
+/// Gives memory back to the kernel when the last connection has closed. A moment later, so that what ends with it is
+/// free by then, and connections that come and go pay for it once.
+async fn settle<S: Service>(server: &Server<S>) {
+    if server.connections() > 0 || server.settling.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    Timer::after(SETTLE_DELAY).await;
+    server.settling.store(false, Ordering::Relaxed);
+    if server.connections() == 0 {
+        sys::heap::trim();
+    }
 }

@@ -12,6 +12,8 @@
 mod authority;
 mod body;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod listen;
 mod monitor;
 mod request;
@@ -21,7 +23,7 @@ mod socket;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use smol::Executor;
@@ -29,6 +31,7 @@ use smol::channel::{self, Receiver, Sender};
 
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::limits;
+use crate::work::Tasks;
 
 pub use connection::serve;
 pub use socket::Socket;
@@ -47,12 +50,14 @@ pub trait Service: Send + Sync + 'static {
 /// What all connections of a daemon share.
 pub struct Server<S> {
     service: S,
-    executor: &'static Executor<'static>,
+    tasks: Tasks,
     stop: Stop,
     timeouts: Timeouts,
     connections: Counter,
     streams: Counter,
     request_bytes: Counter,
+    /// Somebody waits to give memory back.
+    settling: AtomicBool,
 }
 
 impl<S: Service> Server<S> {
@@ -64,12 +69,13 @@ impl<S: Service> Server<S> {
     ) -> Arc<Self> {
         Arc::new(Self {
             service,
-            executor,
+            tasks: Tasks::new(executor),
             stop,
             timeouts,
             connections: Counter::new(limits::CONNECTIONS_MAX),
             streams: Counter::new(limits::STREAMS_MAX),
             request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
+            settling: AtomicBool::new(false),
         })
     }
 

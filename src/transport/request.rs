@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::server::SendResponse;
+use http::uri::PathAndQuery;
 use smol::future::{self, FutureExt, poll_once};
 use smol::stream::StreamExt;
 
@@ -20,29 +21,22 @@ use super::{Permit, Server, Service};
 use crate::grpc::call::{Input, Kind, Messages, Reply};
 use crate::grpc::encoding::Encoding;
 use crate::grpc::frame;
-use crate::grpc::head::{Head, Refusal};
+use crate::grpc::head::Head;
 use crate::grpc::status::{Code, Status};
 use crate::limits::{BATCH_BYTES, STREAMS_MAX};
 use crate::work::panic_text;
 
-/// Serves one stream. `permit` is `None` when there are too many of them.
-pub async fn serve<S: Service>(
-    server: Arc<Server<S>>,
+/// Reads a request's head. A bad one is answered here and now; for any other a task starts that waits for the body and
+/// the answer. `permit` is `None` when there are too many streams.
+pub fn serve<S: Service>(
+    server: &Arc<Server<S>>,
     request: http::Request<RecvStream>,
-    respond: SendResponse<bytes::Bytes>,
+    respond: SendResponse<Bytes>,
     permit: Option<Permit>,
     monitor: Arc<Monitor>,
 ) {
-    let response = Response::new(respond, monitor, permit);
-    let answered = AssertUnwindSafe(answer(&server, request, response)).catch_unwind().await;
-    if let Err(panic) = answered {
-        // The response has been dropped with the panic, which resets the stream.
-        log::error!("serving a stream panicked: {}", panic_text(&*panic));
-    }
-}
-
-async fn answer<S: Service>(server: &Server<S>, request: http::Request<RecvStream>, mut response: Response) {
     let (parts, body) = request.into_parts();
+    let mut response = Response::new(respond, monitor, permit);
     if !response.has_permit() {
         let text = format!("the daemon serves {STREAMS_MAX} streams, the limit; try again later");
         return response.end(&Status::new(Code::ResourceExhausted, text));
@@ -51,36 +45,71 @@ async fn answer<S: Service>(server: &Server<S>, request: http::Request<RecvStrea
         Ok(head) => head,
         Err(refusal) => return response.refuse(&refusal),
     };
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
-    let Some(method) = server.service.method(path) else {
-        let text = format!("there is no method {path:?}; reflection lists those there are");
-        return response.refuse(&Refusal::Grpc(Status::new(Code::Unimplemented, text)));
+    let path = parts.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let Some(method) = server.service.method(path.as_str()) else {
+        let text = format!("there is no method {:?}; reflection lists those there are", path.as_str());
+        return response.end(&Status::new(Code::Unimplemented, text));
     };
     response.set_timeout(head.timeout);
-    let body = Body::new(body, head.encoding, &server.request_bytes);
-    let call = call(server, method, body);
-    let outcome = match response.until_cut(AssertUnwindSafe(call).catch_unwind()).await {
-        Ok(Ok(Ok(Reply::One(message)))) => send_one(&mut response, &message, head.answer_encoding).await,
-        Ok(Ok(Ok(Reply::Many(items)))) => pump(server, &mut response, items, head.answer_encoding).await,
-        Ok(Ok(Err(status))) => Ok(status),
-        Ok(Err(panic)) => Ok(panicked(path, &*panic)),
-        Err(cut) => Err(cut),
-    };
-    match outcome {
-        Ok(status) => response.end(&status),
-        Err(Cut::Deadline) => response.end(&Status::new(
-            Code::DeadlineExceeded,
-            format!("{path} did not end within the caller's {:?}", head.timeout.unwrap_or_default()),
-        )),
-        // Dropping the response tells h2 that we are done with the stream.
-        Err(Cut::Reset) => log::debug!("{path}: the caller has gone"),
+    let body = Box::new(Body::new(body, head.encoding, &server.request_bytes));
+    let call = Call { server: server.clone(), method, path, head, body, response };
+    server.tasks.spawn("a stream", call.run());
+}
+
+/// A request whose head is good. Kept small, since each open stream holds one: of the headers only the path is left.
+struct Call<S: Service> {
+    server: Arc<Server<S>>,
+    method: S::Method,
+    path: PathAndQuery,
+    head: Head,
+    body: Box<Body>,
+    response: Response,
+}
+
+impl<S: Service> Call<S> {
+    /// To the one status. A panic drops the response, which resets the stream.
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its argument twice")]
+    fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let answered = AssertUnwindSafe(answer(&self.server, self.method, self.body));
+            let answered = pin!(answered.catch_unwind());
+            let response = &mut self.response;
+            let outcome = match response.until_cut(answered).await {
+                Ok(Ok(Ok(Reply::One(message)))) => {
+                    send_one(response, &message, self.head.answer_encoding).await
+                }
+                Ok(Ok(Ok(Reply::Many(items)))) => {
+                    pump(&self.server, response, items, self.head.answer_encoding).await
+                }
+                Ok(Ok(Err(status))) => Ok(status),
+                Ok(Err(panic)) => Ok(panicked(self.path.as_str(), &*panic)),
+                Err(cut) => Err(cut),
+            };
+            match outcome {
+                Ok(status) => self.response.end(&status),
+                Err(Cut::Deadline) => self.response.end(&Status::new(
+                    Code::DeadlineExceeded,
+                    format!(
+                        "{} did not end within the caller's {:?}",
+                        self.path,
+                        self.head.timeout.unwrap_or_default()
+                    ),
+                )),
+                // Dropping the response tells h2 that we are done with the stream.
+                Err(Cut::Reset) => log::debug!("{}: the caller has gone", self.path),
+            }
+        }
     }
 }
 
-async fn call<S: Service>(server: &Server<S>, method: S::Method, mut body: Body) -> Result<Reply, Status> {
+async fn answer<S: Service>(
+    server: &Server<S>,
+    method: S::Method,
+    mut body: Box<Body>,
+) -> Result<Reply, Status> {
     let input = match server.service.kind(method) {
         Kind::Unary | Kind::ServerStreaming => Input::One(body.only_message().await?),
-        Kind::Bidirectional => Input::Many(Box::pin(body)),
+        Kind::Bidirectional => return server.service.call(method, Input::Many(Box::into_pin(body))).await,
     };
     server.service.call(method, input).await
 }
@@ -129,7 +158,8 @@ async fn send_all(response: &mut Response, items: Messages, encoding: Encoding) 
             Some(None) => return Ok(batches.ended.unwrap_or_else(Status::ok)),
             None => {}
         }
-        batch = Some(response.until_cut(batches.next()).await?);
+        let next = pin!(batches.next());
+        batch = Some(response.until_cut(next).await?);
     }
 }
 
@@ -162,7 +192,7 @@ impl Batches {
     }
 
     /// A publisher that panics ends its stream with INTERNAL.
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<bytes::Bytes, Status>>> {
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
         let items: &mut Pin<Box<_>> = &mut self.items;
         std::panic::catch_unwind(AssertUnwindSafe(|| items.poll_next(cx)))
             .unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked("a stream", &*panic)))))

@@ -1,8 +1,8 @@
 //! The sending half of one stream: headers, DATA as the peer grants capacity, one status. And what cuts it short:
-//! the peer's reset, the deadline, the daemon's stop.
+//! the peer's reset, and the deadline.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response as HttpResponse, StatusCode, header};
 use smol::Timer;
+use smol::future::FutureExt;
 
 use super::Permit;
 use super::monitor::Monitor;
@@ -79,8 +80,7 @@ impl Response {
     }
 
     /// Drives `work` until it is done, or there is nobody to do it for.
-    pub async fn until_cut<F: Future>(&mut self, work: F) -> Result<F::Output, Cut> {
-        let mut work = pin!(work);
+    pub async fn until_cut<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, Cut> {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
             Poll::Pending => self.poll_cut(cx).map(Err),
@@ -135,7 +135,7 @@ impl Response {
             return Poll::Ready(Cut::Reset);
         }
         match &mut self.deadline {
-            Some(deadline) => Pin::new(deadline).poll(cx).map(|_| Cut::Deadline),
+            Some(deadline) => deadline.poll(cx).map(|_| Cut::Deadline),
             None => Poll::Pending,
         }
     }

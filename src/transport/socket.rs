@@ -1,30 +1,36 @@
-//! A smol socket in the shape that h2 asks for (tokio's I/O traits). One read per wake-up where one is enough.
+//! A stream socket on smol's reactor, in the shape that h2 asks for (tokio's I/O traits). One read per wake-up where one
+//! is enough. Unix or TCP does not matter: one type, so that all that is generic over it is compiled once.
 
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use async_io::Async;
-use smol::io::AsyncWrite as _;
+use nix::errno::Errno;
+use nix::sys::socket::{self, Shutdown};
+use nix::sys::uio;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::sys;
 
-/// Any stream socket: `Async<UnixStream>`, `Async<TcpStream>`.
-pub struct Socket<T> {
-    io: Async<T>,
+pub struct Socket {
+    fd: Async<OwnedFd>,
     /// The last read left the kernel's buffer empty, so the next one would only say `WouldBlock`.
     drained: bool,
 }
 
-impl<T> Socket<T> {
-    pub fn new(io: Async<T>) -> Self {
-        Self { io, drained: false }
+impl Socket {
+    /// Takes a connected `UnixStream` or `TcpStream`, or any other stream socket.
+    ///
+    /// # Errors
+    /// Those of fcntl(2) and epoll_ctl(2).
+    pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
+        Ok(Self { fd: Async::new(socket.into())?, drained: false })
     }
 }
 
-impl<T: AsFd + Unpin> AsyncRead for Socket<T> {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -32,11 +38,11 @@ impl<T: AsFd + Unpin> AsyncRead for Socket<T> {
     ) -> Poll<io::Result<()>> {
         loop {
             if self.drained {
-                ready!(self.io.poll_readable(cx))?;
+                ready!(self.fd.poll_readable(cx))?;
                 self.drained = false;
             }
             let room = buffer.remaining();
-            match sys::socket::receive(self.io.get_ref(), buffer) {
+            match sys::socket::receive(self.fd.get_ref(), buffer) {
                 // A short read has emptied the kernel's buffer. At the end of the stream nothing more will come.
                 Ok(read) => {
                     self.drained = read > 0 && read < room;
@@ -50,21 +56,25 @@ impl<T: AsFd + Unpin> AsyncRead for Socket<T> {
     }
 }
 
-impl<T> AsyncWrite for Socket<T>
-where
-    T: Unpin,
-    Async<T>: smol::io::AsyncWrite,
-{
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        loop {
+            match uio::writev(self.fd.get_ref(), slices) {
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(Errno::EAGAIN) => ready!(self.fd.poll_writable(cx))?,
+                Err(Errno::EINTR) => {}
+                // A peer that has gone is EPIPE: SIGPIPE is ignored since the start of every Rust program.
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -75,7 +85,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_close(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        use std::os::fd::AsRawFd;
+        Poll::Ready(socket::shutdown(self.fd.get_ref().as_raw_fd(), Shutdown::Write).map_err(io::Error::from))
     }
 }

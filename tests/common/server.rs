@@ -5,7 +5,6 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use async_io::Async;
 use auraed::transport::{self, Server, Service, Socket, Stop, StopOrder, Timeouts};
 use smol::Executor;
 use smol::channel;
@@ -64,7 +63,7 @@ impl<S: Service> TestServer<S> {
     /// A connection to it, over a socket pair.
     pub fn connect(&self) -> (UnixStream, End) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let socket = Socket::new(Async::new(theirs).unwrap());
+        let socket = Socket::new(theirs).unwrap();
         let serving = transport::serve(self.server.clone(), socket);
         let (tell, end) = mpsc::channel();
         self.executor

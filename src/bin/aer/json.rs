@@ -1,0 +1,177 @@
+//! Responses in the JSON form of protobuf (https://protobuf.dev/programming-guides/json/), with the choices of
+//! grpcurl: fields in the order of the .proto file, and those without presence left out when they have their default.
+
+use auraed::proto::aurae::discovery::v0::DiscoverResponse;
+use auraed::proto::aurae::runtime::v0 as api;
+use auraed::proto::grpc::health::v1::HealthCheckResponse;
+use auraed::proto::grpc::health::v1::health_check_response::ServingStatus;
+use serde_json::{Map, Value};
+
+pub fn empty() -> Value {
+    Message::default().value()
+}
+
+pub fn discover(response: &DiscoverResponse) -> Value {
+    Message::default().flag("healthy", response.healthy).text("version", &response.version).value()
+}
+
+pub fn health(response: &HealthCheckResponse) -> Value {
+    let known = ServingStatus::try_from(response.status).ok();
+    Message::default().enumeration("status", response.status, known.map(|known| known.as_str_name())).value()
+}
+
+pub fn allocate(response: &api::CellServiceAllocateResponse) -> Value {
+    Message::default().text("cellName", &response.cell_name).flag("cgroupV2", response.cgroup_v2).value()
+}
+
+pub fn start(response: &api::CellServiceStartResponse) -> Value {
+    Message::default()
+        .number("pid", response.pid.into())
+        .number("uid", response.uid.into())
+        .number("gid", response.gid.into())
+        .value()
+}
+
+pub fn list(response: &api::CellServiceListResponse) -> Value {
+    Message::default().list("cells", &response.cells, node).value()
+}
+
+fn node(node: &api::CellGraphNode) -> Value {
+    Message::default()
+        .optional("cell", node.cell.as_ref().map(cell))
+        .list("children", &node.children, self::node)
+        .list("executables", &node.executables, executable)
+        .value()
+}
+
+fn cell(cell: &api::Cell) -> Value {
+    Message::default()
+        .text("name", &cell.name)
+        .optional("cpu", cell.cpu.as_ref().map(cpu))
+        .optional("cpuset", cell.cpuset.as_ref().map(cpuset))
+        .optional("memory", cell.memory.as_ref().map(memory))
+        .flag("isolateProcess", cell.isolate_process)
+        .flag("isolateNetwork", cell.isolate_network)
+        .value()
+}
+
+fn cpu(cpu: &api::CpuController) -> Value {
+    Message::default()
+        .optional("weight", cpu.weight.map(long))
+        .optional("max", cpu.max.map(long))
+        .optional("period", cpu.period.map(long))
+        .value()
+}
+
+fn cpuset(cpuset: &api::CpusetController) -> Value {
+    Message::default()
+        .optional("cpus", cpuset.cpus.as_deref().map(Value::from))
+        .optional("mems", cpuset.mems.as_deref().map(Value::from))
+        .value()
+}
+
+fn memory(memory: &api::MemoryController) -> Value {
+    Message::default()
+        .optional("min", memory.min.map(long))
+        .optional("low", memory.low.map(long))
+        .optional("high", memory.high.map(long))
+        .optional("max", memory.max.map(long))
+        .value()
+}
+
+fn executable(executable: &api::CellExecutable) -> Value {
+    let state = api::CellExecutableState::try_from(executable.state).ok();
+    Message::default()
+        .text("name", &executable.name)
+        .text("description", &executable.description)
+        .number("pid", executable.pid.into())
+        .enumeration("state", executable.state, state.map(|state| state.as_str_name()))
+        .optional("exitCode", executable.exit_code.map(Value::from))
+        .optional("exitSignal", executable.exit_signal.map(Value::from))
+        .value()
+}
+
+/// 64 bits do not fit the numbers of JavaScript, so they travel as text.
+fn long(number: impl ToString) -> Value {
+    Value::String(number.to_string())
+}
+
+/// A message that grows by one field after the other.
+#[derive(Default)]
+struct Message(Map<String, Value>);
+
+impl Message {
+    fn value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    /// A field with presence.
+    fn optional(mut self, name: &str, value: Option<Value>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(name.to_owned(), value);
+        }
+        self
+    }
+
+    fn text(self, name: &str, text: &str) -> Self {
+        self.optional(name, (!text.is_empty()).then(|| text.into()))
+    }
+
+    fn flag(self, name: &str, flag: bool) -> Self {
+        self.optional(name, flag.then(|| true.into()))
+    }
+
+    /// An integer of 32 bits.
+    fn number(self, name: &str, number: i64) -> Self {
+        self.optional(name, (number != 0).then(|| number.into()))
+    }
+
+    /// A value of a newer daemon has no `known` name; its number then stands for it.
+    fn enumeration(self, name: &str, number: i32, known: Option<&'static str>) -> Self {
+        self.optional(name, (number != 0).then(|| known.map_or(number.into(), Value::from)))
+    }
+
+    fn list<T>(self, name: &str, items: &[T], item: impl Fn(&T) -> Value) -> Self {
+        self.optional(name, (!items.is_empty()).then(|| items.iter().map(item).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_left_out() {
+        assert_eq!(discover(&DiscoverResponse::default()).to_string(), "{}");
+        assert_eq!(health(&HealthCheckResponse::default()).to_string(), "{}");
+        assert_eq!(allocate(&api::CellServiceAllocateResponse::default()).to_string(), "{}");
+        assert_eq!(start(&api::CellServiceStartResponse::default()).to_string(), "{}");
+        assert_eq!(list(&api::CellServiceListResponse::default()).to_string(), "{}");
+        assert_eq!(node(&api::CellGraphNode::default()).to_string(), "{}");
+        assert_eq!(executable(&api::CellExecutable::default()).to_string(), "{}");
+    }
+
+    #[test]
+    fn optional_fields_are_shown_when_set_to_their_default() {
+        let cpu = api::CpuController { weight: Some(0), max: Some(-1), period: Some(u64::MAX) };
+        let memory = api::MemoryController { min: Some(0), low: Some(1), high: None, max: Some(i64::MAX) };
+        let cell = api::Cell {
+            cpu: Some(cpu),
+            cpuset: Some(api::CpusetController { cpus: Some(String::new()), mems: None }),
+            memory: Some(memory),
+            isolate_process: true,
+            ..api::Cell::default()
+        };
+        let expected = r#"{"cpu":{"weight":"0","max":"-1","period":"18446744073709551615"},"cpuset":{"cpus":""},"memory":{"min":"0","low":"1","max":"9223372036854775807"},"isolateProcess":true}"#;
+        assert_eq!(super::cell(&cell).to_string(), expected);
+        let exited = api::CellExecutable { exit_code: Some(0), state: 2, ..api::CellExecutable::default() };
+        let expected = r#"{"state":"CELL_EXECUTABLE_STATE_EXITED","exitCode":0}"#;
+        assert_eq!(executable(&exited).to_string(), expected);
+    }
+
+    #[test]
+    fn enums_are_names_and_unknown_ones_numbers() {
+        assert_eq!(health(&HealthCheckResponse { status: 1 }).to_string(), r#"{"status":"SERVING"}"#);
+        assert_eq!(health(&HealthCheckResponse { status: 77 }).to_string(), r#"{"status":77}"#);
+    }
+}

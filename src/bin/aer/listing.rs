@@ -1,0 +1,137 @@
+//! All cells as a table for people: a tree in the first column, what is known of each line in the others.
+
+use auraed::proto::aurae::runtime::v0::{Cell, CellExecutable, CellExecutableState, CellGraphNode};
+use nix::sys::signal::Signal;
+
+use crate::output::{columns, printable};
+
+type Row = [String; 4];
+
+const HEADER: [&str; 4] = ["NAME", "PID", "STATE", "DETAILS"];
+
+/// A cell, below it its executables, then the cells inside it.
+pub fn tree(cells: &[CellGraphNode]) -> String {
+    let mut rows = vec![HEADER.map(str::to_owned)];
+    add(cells, 0, &mut rows);
+    columns(&rows)
+}
+
+fn add(nodes: &[CellGraphNode], depth: usize, rows: &mut Vec<Row>) {
+    for node in nodes {
+        let unnamed = Cell::default();
+        let cell = node.cell.as_ref().unwrap_or(&unnamed);
+        rows.push([indented(&cell.name, depth), String::new(), String::new(), limits(cell)]);
+        rows.extend(node.executables.iter().map(|executable| row(executable, depth + 1)));
+        add(&node.children, depth + 1, rows);
+    }
+}
+
+fn row(executable: &CellExecutable, depth: usize) -> Row {
+    let name = indented(&executable.name, depth);
+    [name, executable.pid.to_string(), state(executable), printable(&executable.description)]
+}
+
+fn indented(name: &str, depth: usize) -> String {
+    format!("{:1$}{2}", "", 2 * depth, printable(name))
+}
+
+fn state(executable: &CellExecutable) -> String {
+    match (executable.state(), executable.exit_code, executable.exit_signal) {
+        (CellExecutableState::Running, ..) => "running".to_owned(),
+        (CellExecutableState::Exited, _, Some(number)) => match Signal::try_from(number) {
+            Ok(signal) => format!("killed by {signal}"),
+            Err(_) => format!("killed by signal {number}"),
+        },
+        (CellExecutableState::Exited, Some(code), None) => format!("exited with {code}"),
+        (CellExecutableState::Exited, None, None) => "exited".to_owned(),
+        (CellExecutableState::Unspecified, ..) => "unknown".to_owned(),
+    }
+}
+
+/// By the names of the flags that set them.
+fn limits(cell: &Cell) -> String {
+    let cpu = cell.cpu.unwrap_or_default();
+    let cpuset = cell.cpuset.clone().unwrap_or_default();
+    let memory = cell.memory.unwrap_or_default();
+    let limits = [
+        ("cpu-weight", cpu.weight.map(|weight| weight.to_string())),
+        ("cpu-max", cpu.max.map(|max| max.to_string())),
+        ("cpu-period", cpu.period.map(|period| period.to_string())),
+        ("cpus", cpuset.cpus.as_deref().map(printable)),
+        ("mems", cpuset.mems.as_deref().map(printable)),
+        ("memory-min", memory.min.map(|min| min.to_string())),
+        ("memory-low", memory.low.map(|low| low.to_string())),
+        ("memory-high", memory.high.map(|high| high.to_string())),
+        ("memory-max", memory.max.map(|max| max.to_string())),
+        ("isolate-process", cell.isolate_process.then(String::new)),
+        ("isolate-network", cell.isolate_network.then(String::new)),
+    ];
+    let set = limits.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    set.map(|limit| limit.trim_end().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use auraed::proto::aurae::runtime::v0::{CpuController, CpusetController};
+
+    fn cell(name: &str) -> Cell {
+        Cell { name: name.to_owned(), ..Cell::default() }
+    }
+
+    fn executable(name: &str, pid: i32, state: CellExecutableState) -> CellExecutable {
+        CellExecutable { name: name.to_owned(), pid, state: state.into(), ..CellExecutable::default() }
+    }
+
+    #[test]
+    fn cells_stand_above_their_programs_and_those_above_inner_cells() {
+        let cpu = CpuController { weight: Some(200), max: Some(50_000), period: Some(100_000) };
+        let sleeper = executable("sleeper", 4711, CellExecutableState::Running);
+        let web = CellGraphNode {
+            cell: Some(Cell { cpu: Some(cpu), ..cell("web") }),
+            executables: vec![
+                CellExecutable { description: "naps\tall day".to_owned(), ..sleeper },
+                CellExecutable { exit_code: Some(3), ..executable("job", 12, CellExecutableState::Exited) },
+            ],
+            children: vec![CellGraphNode {
+                cell: Some(Cell {
+                    cpuset: Some(CpusetController { cpus: Some("0-1".to_owned()), mems: None }),
+                    isolate_network: true,
+                    ..cell("web/api")
+                }),
+                executables: vec![CellExecutable {
+                    exit_signal: Some(9),
+                    ..executable("server", 13, CellExecutableState::Exited)
+                }],
+                children: Vec::new(),
+            }],
+        };
+        let idle = CellGraphNode { cell: Some(cell("zzz")), ..CellGraphNode::default() };
+        let expected = "\
+NAME        PID   STATE              DETAILS
+web                                  cpu-weight 200, cpu-max 50000, cpu-period 100000
+  sleeper   4711  running            naps\\tall day
+  job       12    exited with 3
+  web/api                            cpus 0-1, isolate-network
+    server  13    killed by SIGKILL
+zzz
+";
+        assert_eq!(tree(&[web, idle]), expected);
+    }
+
+    #[test]
+    fn without_cells_there_is_the_header() {
+        assert_eq!(tree(&[]), "NAME  PID  STATE  DETAILS\n");
+    }
+
+    #[test]
+    fn states_that_this_program_does_not_know_are_shown_as_such() {
+        let exited = |exit_code, exit_signal| {
+            let executable = executable("", 1, CellExecutableState::Exited);
+            state(&CellExecutable { exit_code, exit_signal, ..executable })
+        };
+        assert_eq!(exited(None, Some(34)), "killed by signal 34");
+        assert_eq!(exited(None, None), "exited");
+        assert_eq!(state(&CellExecutable { state: 9, ..CellExecutable::default() }), "unknown");
+    }
+}

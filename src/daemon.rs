@@ -1,0 +1,172 @@
+//! Puts the daemon together, runs it until a signal, and takes it apart in order.
+//!
+//! Up: lock, sockets, pool, cells, services, then connections are accepted. Down: listeners and their socket files; health says
+//! NOT_SERVING; calls in flight end and streams are ended; connections close; cells are freed; the lock goes.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_io::Async;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use smol::future::FutureExt;
+use smol::{Executor, Timer};
+
+use crate::config::Config;
+use crate::grpc::call::{Answer, Input, Kind};
+use crate::limits::CONNECTIONS_END_POLL;
+use crate::proto::{self, Method};
+use crate::runtime::{Cells, CellsConfig};
+use crate::services::Services;
+use crate::services::supervisor::Supervisor;
+use crate::services::vitals::Vitals;
+use crate::sys;
+use crate::transport::listen::Listener;
+use crate::transport::{Server, Service, Stop, StopOrder, Timeouts};
+use crate::work::{Pool, Tasks};
+
+/// Everything asynchronous runs here, on the main thread.
+static EXECUTOR: Executor<'static> = Executor::new();
+
+/// Runs a daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Says in words what kept it from starting. Nothing is left behind then.
+pub fn run(config: &Config) -> Result<(), String> {
+    // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
+    let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
+    let _lock = lock(&config.runtime_dir)?;
+    // All are bound before anything is made that would have to be undone, and none accepts before all is ready.
+    let listeners: Vec<Listener> =
+        config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
+    let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
+    let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    let daemon = Daemon::new(Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace));
+    for listener in listeners {
+        log::info!("listening on {}", listener.address());
+        Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
+    }
+    // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
+    let task = EXECUTOR.spawn(daemon.until_stopped(signals));
+    async_io::block_on(EXECUTOR.run(task));
+    Ok(())
+}
+
+/// The directory is ours alone as long as the lock is held; the kernel lets go of it when we die.
+fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
+    let failed =
+        |error: io::Error| format!("cannot use the runtime directory {}: {error}", runtime_dir.display());
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(failed)?;
+    let path = runtime_dir.join("auraed.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EWOULDBLOCK => format!(
+            "another auraed runs on {}; stop it, or give this one another --runtime-dir",
+            runtime_dir.display()
+        ),
+        errno => failed(errno.into()),
+    })
+}
+
+fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
+    let canonical = fs::canonicalize(runtime_dir).map_err(|error| {
+        format!("cannot resolve the runtime directory {}: {error}", runtime_dir.display())
+    })?;
+    // A running executable takes a descriptor or two; what is started gets its own limit back.
+    let open_files = sys::open_files::raise_open_files_limit()
+        .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+    let config = CellsConfig { open_files: Some(open_files), ..CellsConfig::for_runtime_dir(&canonical) };
+    Cells::open(config).map_err(|error| error.to_string())
+}
+
+struct Daemon {
+    vitals: Arc<Vitals>,
+    supervisor: Supervisor,
+    server: Arc<Server<Api>>,
+    stop: StopOrder,
+}
+
+/// The generated table, as the transport wants it.
+struct Api(Services<Supervisor>);
+
+impl Service for Api {
+    type Method = Method;
+
+    fn method(&self, path: &str) -> Option<Method> {
+        Method::from_path(path)
+    }
+
+    fn kind(&self, method: Method) -> Kind {
+        method.kind()
+    }
+
+    fn call<'a>(&'a self, method: Method, input: Input) -> Answer<'a> {
+        proto::call(&self.0, method, input)
+    }
+}
+
+impl Daemon {
+    fn new(supervisor: Supervisor) -> Self {
+        let probed = supervisor.clone();
+        let vitals = Arc::new(Vitals::new(Box::new(move || {
+            let probed = probed.clone();
+            Box::pin(async move { probed.is_healthy().await })
+        })));
+        let (order, stop) = Stop::new();
+        let api = Api(Services::new(vitals.clone(), supervisor.clone()));
+        let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
+        Self { vitals, supervisor, server, stop: order }
+    }
+
+    async fn until_stopped(self, mut signals: Signals) {
+        let signal = signals.next().await;
+        log::info!("{signal}: stopping; once more to cut it short");
+        let Self { vitals, supervisor, server, stop } = self;
+        vitals.shut_down();
+        drop(stop);
+        let in_order = async {
+            while server.connections() > 0 {
+                Timer::after(CONNECTIONS_END_POLL).await;
+            }
+            supervisor.close().await;
+        };
+        let cut_short = async {
+            let signal = signals.next().await;
+            log::warn!("{signal}: not waiting for calls and cells any longer");
+        };
+        in_order.or(cut_short).await;
+        log::info!("stopped");
+    }
+}
+
+/// SIGTERM and SIGINT, as a descriptor.
+struct Signals(Async<SignalFd>);
+
+impl Signals {
+    fn block() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGTERM);
+        set.add(Signal::SIGINT);
+        set.thread_block()?;
+        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Async::new_nonblocking(signals).map(Self)
+    }
+
+    /// The name of the next signal.
+    async fn next(&mut self) -> &'static str {
+        loop {
+            if let Err(error) = self.0.readable().await {
+                log::error!("waiting for signals failed: {error}");
+            }
+            // Reading changes nothing but what the kernel holds for us.
+            if let Ok(Some(info)) = self.0.get_ref().read_signal() {
+                let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+                return Signal::try_from(number).map_or("a signal", Signal::as_str);
+            }
+        }
+    }
+}

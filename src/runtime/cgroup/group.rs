@@ -1,0 +1,301 @@
+//! One cgroup in the hierarchy that tracks: what runs in it, and how to signal, kill and remove it.
+//!
+//! Knows nothing of cells. Nothing here waits: a kill has only been ordered when it returns.
+
+use super::super::error::{Error, errno_of};
+use super::{Version, file};
+use crate::limits::{SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
+use crate::sys::{pidfd, watch::ChangeWatch};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+/// What leads the names of leafs; `_` is in no label, so that a leaf collides with no cell.
+const LEAF_PREFIX: &str = "exec_";
+
+/// A cgroup directory of the hierarchy that tracks. It may be gone: then nothing runs in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    version: Version,
+    path: PathBuf,
+}
+
+/// What became of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone, now or before.
+    Gone,
+    /// The kernel is not done with what was in it (EBUSY): try again later.
+    Busy,
+}
+
+impl Group {
+    pub fn new(version: Version, path: PathBuf) -> Self {
+        Self { version, path }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    pub fn child(&self, name: impl AsRef<Path>) -> Self {
+        Self { version: self.version, path: self.path.join(name) }
+    }
+
+    /// The leaf with this number directly below.
+    pub fn leaf(&self, number: u64) -> Self {
+        self.child(format!("{LEAF_PREFIX}{number}"))
+    }
+
+    /// Pids in this cgroup and in all below it, as this process sees them.
+    pub fn processes(&self) -> Result<BTreeSet<i32>, Error> {
+        let mut pids = BTreeSet::new();
+        for directory in descendants(&self.path)? {
+            pids.extend(processes_in(&directory)?);
+        }
+        Ok(pids)
+    }
+
+    /// Sends `signal` once to each process in this cgroup and below it, in rounds until no new one shows up: one that was
+    /// forked while its parent was being signalled is found in the next.
+    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+        let mut known = BTreeSet::new();
+        for _ in 0..SIGNAL_ROUNDS_MAX {
+            let before = known.len();
+            for directory in descendants(&self.path)? {
+                signal_new(&directory, signal, &mut known)?;
+            }
+            if known.len() == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything in this cgroup and below it killed, what is forked meanwhile included.
+    ///
+    /// v2: `cgroup.kill` (since 5.14). v1: frozen, so that it doesn't grow; killed; thawed, so that it dies.
+    pub fn kill(&self) -> Result<(), Error> {
+        if self.version == Version::V2 {
+            let switch = self.path.join("cgroup.kill");
+            match file::write(&switch, "1") {
+                Ok(()) => return Ok(()),
+                Err(Errno::ENOENT | Errno::ENODEV) => {}
+                Err(errno) => return Err(Error::File { verb: "write", path: switch, errno }),
+            }
+        }
+        self.freeze(true)?;
+        let killed = self.signal(Signal::SIGKILL);
+        self.freeze(false)?;
+        killed
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<(), Error> {
+        let (name, value) = match (self.version, frozen) {
+            (Version::V1, true) => ("freezer.state", "FROZEN"),
+            (Version::V1, false) => ("freezer.state", "THAWED"),
+            (Version::V2, true) => ("cgroup.freeze", "1"),
+            (Version::V2, false) => ("cgroup.freeze", "0"),
+        };
+        let path = self.path.join(name);
+        match file::write(&path, value) {
+            Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+            Err(errno) => Err(Error::File { verb: "write", path, errno }),
+        }
+    }
+
+    /// Whether nothing runs in it or below it. A zombie does not count.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        if self.version == Version::V1 {
+            return self.processes().map(|pids| pids.is_empty());
+        }
+        let events = file::read_if_there(&self.path.join("cgroup.events"))?;
+        Ok(events.is_none_or(|events| says_empty(&events)))
+    }
+
+    /// A way to learn of changes, if this hierarchy has one and the cgroup is still there. `removed` must become readable
+    /// when the cgroup is removed by us, which the kernel does not announce.
+    pub fn changes(&self, removed: BorrowedFd<'_>) -> Result<Option<Changes>, Error> {
+        if self.version == Version::V1 {
+            return Ok(None);
+        }
+        let path = self.path.join("cgroup.events");
+        let file = match File::open(&path) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            opened => opened.map_err(|error| Error::file("open", &path, &error))?,
+        };
+        let watch = ChangeWatch::new(file, removed).map_err(|errno| Error::File {
+            verb: "watch",
+            path: path.clone(),
+            errno,
+        })?;
+        Ok(Some(Changes { watch, path }))
+    }
+
+    /// Makes the directory, which must not be there yet.
+    pub fn create(&self) -> Result<(), Error> {
+        create(&self.path)
+    }
+
+    /// Removes the cgroup, and what its processes may have made below it.
+    pub fn remove(&self) -> Result<Removal, Error> {
+        remove(&self.path)
+    }
+}
+
+/// The `cgroup.events` of a cgroup, and a descriptor that is readable when they have changed since [`Changes::is_empty`].
+#[derive(Debug)]
+pub struct Changes {
+    watch: ChangeWatch,
+    path: PathBuf,
+}
+
+impl Changes {
+    /// As [`Group::is_empty`].
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        let mut events = [0; 256];
+        match self.watch.read(&mut events) {
+            Err(error) if is_gone(&error) => Ok(true),
+            Err(error) => Err(Error::file("read", &self.path, &error)),
+            Ok(length) => Ok(says_empty(&String::from_utf8_lossy(&events[..length]))),
+        }
+    }
+}
+
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+/// Makes the directory of a cgroup that must not be there yet.
+pub fn create(path: &Path) -> Result<(), Error> {
+    fs::create_dir(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::PathTaken { path: path.to_owned() },
+        _ => Error::file("make", path, &error),
+    })
+}
+
+/// Removes the directory of a cgroup, and those that its processes have made in it: a process that is root in its cgroup
+/// namespace may make some.
+pub fn remove(path: &Path) -> Result<Removal, Error> {
+    if remove_one(path)? == Removal::Gone {
+        return Ok(Removal::Gone);
+    }
+    let directories = descendants(path)?;
+    for directory in &directories {
+        if !processes_in(directory)?.is_empty() {
+            return Ok(Removal::Busy);
+        }
+    }
+    // Deepest first; the directory itself comes last.
+    let mut removal = Removal::Gone;
+    for directory in directories.iter().rev() {
+        removal = remove_one(directory)?;
+    }
+    Ok(removal)
+}
+
+/// Removes one directory and nothing below it: busy when something is.
+pub fn remove_one(path: &Path) -> Result<Removal, Error> {
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(Removal::Gone),
+        Err(error) if is_gone(&error) => Ok(Removal::Gone),
+        Err(error) if errno_of(&error) == Errno::EBUSY => Ok(Removal::Busy),
+        Err(error) => Err(Error::file("remove", path, &error)),
+    }
+}
+
+/// This directory and all below it, a parent before its children. None when it is gone.
+pub fn descendants(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = vec![path.to_owned()];
+    let mut next = 0;
+    while let Some(directory) = found.get(next) {
+        found.extend(subdirectories(directory)?);
+        next += 1;
+    }
+    Ok(found)
+}
+
+fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let fail = |error: &io::Error| Error::file("list", path, error);
+    let entries = match fs::read_dir(path) {
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        entries => entries.map_err(|error| fail(&error))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| fail(&error))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Pids in this cgroup alone. 0 stands for a process that our pid namespace doesn't show, which nobody can signal by it.
+pub fn processes_in(directory: &Path) -> Result<BTreeSet<i32>, Error> {
+    let procs = file::read_if_there(&directory.join("cgroup.procs"))?.unwrap_or_default();
+    Ok(procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+}
+
+/// Signals each process of one directory that is not yet in `known`, and puts it there.
+///
+/// A pid may have passed to a stranger since it was read. So: open pidfds, which hold on to whoever has the pid now, and
+/// then see if the cgroup lists the pid still. If so, the pidfd is of a member.
+fn signal_new(directory: &Path, signal: Signal, known: &mut BTreeSet<i32>) -> Result<(), Error> {
+    let pids: Vec<i32> = processes_in(directory)?.into_iter().filter(|pid| known.insert(*pid)).collect();
+    for batch in pids.chunks(SIGNAL_BATCH) {
+        let opened: Vec<_> = batch.iter().filter_map(|&pid| Some((pid, pidfd::open(pid).ok()?))).collect();
+        let members = processes_in(directory)?;
+        for (_, pidfd) in opened.iter().filter(|(pid, _)| members.contains(pid)) {
+            // ESRCH: it has ended meanwhile, which is what was wanted.
+            let _ = pidfd::send_signal(pidfd.as_fd(), signal);
+        }
+    }
+    Ok(())
+}
+
+/// `populated 0` in `cgroup.events` (cgroup-v2.rst).
+fn says_empty(events: &str) -> bool {
+    events.lines().any(|line| line == "populated 0")
+}
+
+/// ENODEV: the file was opened before its cgroup was removed.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(errno_of(error), Errno::ENOENT | Errno::ENODEV)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read() {
+        assert!(says_empty("populated 0\nfrozen 0\n"));
+        assert!(!says_empty("populated 1\nfrozen 0\n"));
+        assert!(!says_empty("populated 01\n"));
+        assert!(!says_empty(""));
+    }
+
+    #[test]
+    fn what_is_gone_is_empty() {
+        for version in [Version::V1, Version::V2] {
+            let group = Group::new(version, "/nonexistent/cgroup".into());
+            assert!(group.is_empty().expect("no error"));
+            assert_eq!(group.remove().expect("no error"), Removal::Gone);
+            group.signal(Signal::SIGTERM).expect("no error");
+            group.kill().expect("no error");
+            let removed = File::open("/dev/null").expect("/dev/null");
+            assert!(group.changes(removed.as_fd()).expect("no error").is_none());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A process that we started, from its birth to its reaping.
+//!
+//! [`Child::reap`] is the one place that waits for a process that has become a program (one that has not is reaped in
+//! `sys::spawn`, before anybody hears of it). It never blocks, may be called by anybody and any number of times, and
+//! the outcome is kept with the child.
+
+use super::names::CellName;
+use crate::sys::pidfd::{self, ExitReason};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A process that we started.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub pid: i32,
+    pidfd: OwnedFd,
+    /// Held over the waitid, which doesn't block, so that ECHILD never means that another thread is about to store.
+    reason: Mutex<Option<ExitReason>>,
+}
+
+impl Child {
+    pub fn new(pid: i32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, reason: Mutex::new(None) }
+    }
+
+    /// How it ended; `None` while it has not, or nobody has reaped it yet.
+    pub fn reason(&self) -> Option<ExitReason> {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reaps it if it has ended. `None` when it still runs.
+    pub fn reap(&self) -> Option<ExitReason> {
+        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if reason.is_none() {
+            // The one error, ECHILD, says that somebody else has reaped it: the kernel does when SIGCHLD is ignored.
+            *reason = pidfd::reap(self.pidfd.as_fd()).unwrap_or(Some(ExitReason::Unknown));
+        }
+        *reason
+    }
+
+    /// Sends a signal. A process that has ended needs none, so that ESRCH is no error.
+    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        match pidfd::send_signal(self.pidfd.as_fd(), signal) {
+            Err(Errno::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// A process that runs.
+#[derive(Debug)]
+pub struct Started {
+    /// Its pid as this daemon sees it.
+    pub pid: i32,
+    pub exit: Exit,
+}
+
+/// The exit to come of one process. Its descriptor becomes readable when the process has ended; then hand it to
+/// [`super::Cells::exited`].
+#[derive(Debug)]
+pub struct Exit {
+    pub(super) cell: CellName,
+    pub(super) leaf: u64,
+    pub(super) child: Arc<Child>,
+}
+
+impl Exit {
+    /// How it ended, once it has been reaped.
+    pub fn reason(&self) -> Option<ExitReason> {
+        self.child.reason()
+    }
+}
+
+impl AsFd for Exit {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.child.pidfd.as_fd()
+    }
+}

@@ -1,0 +1,343 @@
+//! Starting a program in a cgroup, a session and a cgroup namespace of its own, clean of everything of ours.
+//!
+//! The child shares our memory and our thread stands still until it has executed the program (see [`super::clone`]).
+//! That orders all that the child writes before all that we read, so that it reports by writing the step that it is
+//! at, and the errno that ended it, into our own frame. A pipe would say the same with four more system calls.
+
+use super::clone::{self, Cloned};
+use super::open_files::OpenFilesLimit;
+use super::pidfd;
+use super::signals::{self, AllBlocked};
+use super::stack::Stack;
+use nix::errno::Errno;
+use nix::libc;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// All that the child needs, made ready before it exists.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The program's path; PATH is not searched.
+    pub program: &'a CStr,
+    /// Its arguments, with the zeroth.
+    pub arguments: &'a [CString],
+    /// Its environment, `NAME=value`, and nothing else.
+    pub environment: &'a [CString],
+    /// Directory of the cgroup (v2) in which it begins; `None` when [`into_cgroup_works`] says no.
+    pub into: Option<BorrowedFd<'a>>,
+    /// `cgroup.procs` files, open for writing, of the cgroups that the child enters by itself before all else.
+    pub join: &'a [BorrowedFd<'a>],
+    /// What becomes standard input, output and error. Must be above 2: [`dup_above_stdio`].
+    pub null: BorrowedFd<'a>,
+    /// The limit on open files for the program; `None` leaves ours.
+    pub open_files: Option<OpenFilesLimit>,
+}
+
+/// A program that runs: exec has succeeded.
+#[derive(Debug)]
+pub struct Spawned {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+/// What the child does, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Step {
+    /// The parent makes the child.
+    Clone,
+    /// It enters its cgroups.
+    JoinCgroups,
+    /// It becomes the root of a cgroup namespace.
+    NewCgroupNamespace,
+    NewSession,
+    ChangeDirectory,
+    StandardStreams,
+    OpenFilesLimit,
+    UnblockSignals,
+    Execute,
+}
+
+impl Step {
+    /// All steps, at the index of their number.
+    const ALL: [Step; 9] = [
+        Step::Clone,
+        Step::JoinCgroups,
+        Step::NewCgroupNamespace,
+        Step::NewSession,
+        Step::ChangeDirectory,
+        Step::StandardStreams,
+        Step::OpenFilesLimit,
+        Step::UnblockSignals,
+        Step::Execute,
+    ];
+
+    fn from_number(number: i32) -> Self {
+        let index = usize::try_from(number).unwrap_or_default();
+        Self::ALL.get(index).copied().unwrap_or(Step::Clone)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Clone => "clone",
+            Step::JoinCgroups => "join the cgroups",
+            Step::NewCgroupNamespace => "make a cgroup namespace",
+            Step::NewSession => "setsid",
+            Step::ChangeDirectory => "chdir /",
+            Step::StandardStreams => "dup2 /dev/null",
+            Step::OpenFilesLimit => "set RLIMIT_NOFILE",
+            Step::UnblockSignals => "unblock signals",
+            Step::Execute => "exec",
+        })
+    }
+}
+
+/// The step that failed. No process is left: the child, if there was one, has been reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpawnError {
+    pub step: Step,
+    /// What the kernel said; `None` when a signal (SIGKILL from outside) ended the child at this step.
+    pub errno: Option<Errno>,
+}
+
+/// Whether [`Plan::into`] works here. `null` is any descriptor that is not a cgroup's.
+pub fn into_cgroup_works(null: BorrowedFd<'_>) -> bool {
+    clone::clone_into_works(null)
+}
+
+/// A copy of `fd`, closed on exec, that is none of 0, 1 and 2.
+pub fn dup_above_stdio(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    use std::os::fd::FromRawFd;
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: F_DUPFD_CLOEXEC has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Starts the program. Returns when exec has succeeded or has failed.
+///
+/// The calling thread stands still meanwhile (tens of microseconds; joining a v1 cgroup can take some milliseconds).
+pub fn spawn(plan: &Plan<'_>) -> Result<Spawned, SpawnError> {
+    let (arguments, environment) = (pointers(plan.arguments), pointers(plan.environment));
+    let frame = Frame {
+        plan,
+        arguments: arguments.as_ptr(),
+        environment: environment.as_ptr(),
+        unshare: !namespace_at_clone(plan),
+        step: AtomicI32::new(Step::Clone as i32),
+        errno: AtomicI32::new(0),
+    };
+    let cloned = clone_child(&frame).map_err(|errno| SpawnError { step: Step::Clone, errno: Some(errno) })?;
+    match frame.failure() {
+        None => Ok(Spawned { pid: cloned.pid, pidfd: cloned.pidfd }),
+        Some(failure) => {
+            reap_failed(&cloned);
+            Err(failure)
+        }
+    }
+}
+
+/// A new cgroup namespace has its root where the process is when it is made: at the clone only if the process is in
+/// all of its cgroups by then.
+fn namespace_at_clone(plan: &Plan<'_>) -> bool {
+    plan.into.is_some() && plan.join.is_empty()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
+    let stack = Stack::new()?;
+    let argument = (&raw const *frame).cast_mut().cast::<libc::c_void>();
+    // A handler of ours that ran in the child would run in our memory: no signal may arrive before the reset.
+    let _blocked = AllBlocked::new()?;
+    // SAFETY: `child_main` obeys the rules of `clone` and is given the frame that it expects, which outlives the call,
+    // and this thread stands still until the child has left our memory.
+    unsafe {
+        match frame.plan.into {
+            Some(cgroup) => {
+                clone::clone_into(cgroup, namespace_at_clone(frame.plan), &stack, child_main, argument)
+            }
+            None => clone::clone_here(&stack, child_main, argument),
+        }
+    }
+}
+
+/// Reaps a child that never became the program. It has ended, or is about to: CLONE_VFORK let us go on.
+fn reap_failed(child: &Cloned) {
+    let mut ready = [nix::poll::PollFd::new(child.pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
+    while nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE) == Err(Errno::EINTR) {}
+    // ECHILD, the one error, says that somebody else has reaped it; then there is nothing to do.
+    let _ = pidfd::reap(child.pidfd.as_fd());
+}
+
+/// What the child reads, and the two words that it writes.
+struct Frame<'a> {
+    plan: &'a Plan<'a>,
+    arguments: *const *const libc::c_char,
+    environment: *const *const libc::c_char,
+    unshare: bool,
+    /// The step that the child is at.
+    step: AtomicI32,
+    /// What ended it there; 0 for nothing.
+    errno: AtomicI32,
+}
+
+impl Frame<'_> {
+    /// Success leaves the child at [`Step::Execute`] with no errno. No errno before that: a signal ended it.
+    fn failure(&self) -> Option<SpawnError> {
+        let step = Step::from_number(self.step.load(Ordering::Acquire));
+        let errno = self.errno.load(Ordering::Acquire);
+        match (step, errno) {
+            (Step::Execute, 0) => None,
+            (step, 0) => Some(SpawnError { step, errno: None }),
+            (step, errno) => Some(SpawnError { step, errno: Some(Errno::from_raw(errno)) }),
+        }
+    }
+
+    fn at(&self, step: Step) {
+        self.step.store(step as i32, Ordering::Release);
+    }
+}
+
+/// The child. From here to exec: system calls and stores to the frame, no allocation, no lock, no log, no panic.
+extern "C" fn child_main(frame: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `clone_child` passes a pointer to a `Frame` that lives until this process has left its memory.
+    let frame = unsafe { &*frame.cast::<Frame<'_>>() };
+    let Err(errno) = become_program(frame);
+    frame.errno.store(errno as i32, Ordering::Release);
+    // SAFETY: ends this process without running exit handlers, which are the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> {
+    frame.at(Step::JoinCgroups);
+    join_cgroups(frame.plan.join)?;
+    frame.at(Step::NewCgroupNamespace);
+    new_cgroup_namespace(frame.unshare)?;
+    frame.at(Step::NewSession);
+    // SAFETY: plain system calls on this process alone (no CLONE_FS: directory and umask are its own).
+    Errno::result(unsafe { libc::setsid() })?;
+    frame.at(Step::ChangeDirectory);
+    // SAFETY: as above; the path is a constant.
+    Errno::result(unsafe { libc::chdir(c"/".as_ptr()) })?;
+    // SAFETY: as above; umask cannot fail.
+    unsafe { libc::umask(0o022) };
+    frame.at(Step::StandardStreams);
+    null_streams(frame.plan.null)?;
+    frame.at(Step::OpenFilesLimit);
+    restore_open_files(frame.plan.open_files)?;
+    close_others_on_exec();
+    signals::reset_dispositions();
+    frame.at(Step::UnblockSignals);
+    signals::unblock_all()?;
+    frame.at(Step::Execute);
+    // SAFETY: program, arguments and environment are NUL-terminated, the two arrays end in a null pointer, and all
+    // live in the parent's frame, which stands still.
+    unsafe { libc::execve(frame.plan.program.as_ptr(), frame.arguments, frame.environment) };
+    Err(Errno::last())
+}
+
+/// "0" stands for the writer (cgroups.rst, "cgroup.procs").
+fn join_cgroups(procs: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    for file in procs {
+        // SAFETY: the buffer is a constant of this length.
+        Errno::result(unsafe { libc::write(file.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
+    }
+    Ok(())
+}
+
+fn new_cgroup_namespace(wanted: bool) -> Result<(), Errno> {
+    if wanted {
+        // SAFETY: changes the namespaces of this process alone.
+        Errno::result(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })?;
+    }
+    Ok(())
+}
+
+fn null_streams(null: BorrowedFd<'_>) -> Result<(), Errno> {
+    for stream in 0..=2 {
+        // SAFETY: the descriptor table is this process's own (no CLONE_FILES).
+        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
+    }
+    Ok(())
+}
+
+fn restore_open_files(limit: Option<OpenFilesLimit>) -> Result<(), Errno> {
+    let Some(OpenFilesLimit { soft, hard }) = limit else { return Ok(()) };
+    let limit = libc::rlimit { rlim_cur: soft as libc::rlim_t, rlim_max: hard as libc::rlim_t };
+    // SAFETY: reads one rlimit that is valid for the call.
+    Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }).map(drop)
+}
+
+/// A second line: all descriptors of the daemon are close-on-exec from birth. Kernels before 5.11 lack the call or the
+/// flag, and lose only this line.
+fn close_others_on_exec() {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: marks descriptors of this process's own table.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, CLOSE_RANGE_CLOEXEC) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    fn run(program: &CStr, script: &str) -> Result<Spawned, SpawnError> {
+        let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
+        let null = dup_above_stdio(null.as_fd()).expect("dup");
+        let arguments = ["sh", "-c", script].map(|a| CString::new(a).expect("no NUL"));
+        spawn(&Plan {
+            program,
+            arguments: &arguments,
+            environment: &[],
+            into: None,
+            join: &[],
+            null: null.as_fd(),
+            open_files: None,
+        })
+    }
+
+    fn wait(spawned: &Spawned) -> pidfd::ExitReason {
+        let mut ready = [nix::poll::PollFd::new(spawned.pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut ready, 10_000u16).expect("poll");
+        pidfd::reap(spawned.pidfd.as_fd()).expect("reap").expect("ended within 10 s")
+    }
+
+    /// A cgroup namespace takes CAP_SYS_ADMIN.
+    fn is_root() -> bool {
+        let root = nix::unistd::geteuid().is_root();
+        if !root {
+            eprintln!("skipped: needs root");
+        }
+        root
+    }
+
+    #[test]
+    fn a_program_runs_and_is_reaped() {
+        if is_root() {
+            assert_eq!(wait(&run(c"/bin/sh", "exit 7").expect("spawn")), pidfd::ExitReason::Code(7));
+            assert_eq!(wait(&run(c"/bin/sh", "kill -9 $$").expect("spawn")), pidfd::ExitReason::Signal(9));
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error_with_its_step() {
+        if is_root() {
+            let error = run(c"/nonexistent/sh", "exit 0").expect_err("no such program");
+            assert_eq!(error, SpawnError { step: Step::Execute, errno: Some(Errno::ENOENT) });
+        }
+    }
+
+    #[test]
+    fn steps_have_their_numbers() {
+        for (number, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, number);
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! The program `aer` against a daemon that answers as the tests need it: what it prints, where, and how it exits.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use auraed::grpc::call::{Answer, Input, Kind};
+use auraed::grpc::status::{Code, Status, Violation};
+use auraed::proto::aurae::discovery::v0::{DiscoverRequest, DiscoverResponse};
+use auraed::proto::aurae::runtime::v0::*;
+use auraed::proto::grpc::health::v1::health_check_response::ServingStatus;
+use auraed::proto::grpc::health::v1::*;
+use auraed::proto::grpc::reflection::v1::{ServerReflectionRequest, ServerReflectionResponse};
+use auraed::proto::*;
+use auraed::transport::listen::{Address, Listener};
+use auraed::transport::{Server, Service, Stop, StopOrder, Timeouts};
+use smol::{Executor, Timer};
+
+#[test]
+fn answers_are_text_for_people() {
+    let daemon = Daemon::start();
+    for (arguments, expected) in [
+        ("discover", "version  1.2.3\nhealthy  yes\n"),
+        ("health", "serving\n"),
+        ("cell allocate web", "allocated web (cgroup v2)\n"),
+        ("cell allocate old", "allocated old (cgroup v1)\n"),
+        ("cell start web sleeper -- sleep 4000", "started sleeper in web, pid 4711\n"),
+        ("cell stop web sleeper", "stopped sleeper in web\n"),
+        ("cell free web", "freed web\n"),
+    ] {
+        assert_eq!(daemon.answer(arguments), expected, "{arguments}");
+    }
+    let expected = "\
+NAME       PID   STATE    DETAILS
+web                       cpu-weight 200, cpus 0-1
+  sleeper  4711  running  naps
+  web/api
+";
+    assert_eq!(daemon.answer("cell list"), expected);
+}
+
+#[test]
+fn answers_are_protobuf_json_for_programs() {
+    let daemon = Daemon::start();
+    for (arguments, expected) in [
+        ("discover --json", r#"{"healthy":true,"version":"1.2.3"}"#),
+        ("--json health", r#"{"status":"SERVING"}"#),
+        ("cell allocate --json web", r#"{"cellName":"web","cgroupV2":true}"#),
+        ("cell allocate old --json", r#"{"cellName":"old"}"#),
+        ("cell start web sleeper --json -- sleep 4000", r#"{"pid":4711,"uid":1000}"#),
+        ("cell stop web sleeper --json", "{}"),
+        ("cell --json free web", "{}"),
+        (
+            "cell list --json",
+            r#"{"cells":[{"cell":{"name":"web","cpu":{"weight":"200"},"cpuset":{"cpus":"0-1"}},"children":[{"cell":{"name":"web/api"}}],"executables":[{"name":"sleeper","description":"naps","pid":4711,"state":"CELL_EXECUTABLE_STATE_RUNNING"}]}]}"#,
+        ),
+    ] {
+        let value: serde_json::Value = serde_json::from_str(expected).expect("the test holds JSON");
+        assert_eq!(daemon.answer(arguments), format!("{value:#}\n"), "{arguments}");
+    }
+}
+
+#[test]
+fn the_daemon_gets_what_was_typed() {
+    let daemon = Daemon::start();
+    daemon.answer("cell allocate a/b --cpu-weight 7 --cpu-max -1 --cpu-period 9 --cpus 0-1 --mems 0");
+    let cpu = CpuController { weight: Some(7), max: Some(-1), period: Some(9) };
+    let cpuset = CpusetController { cpus: Some("0-1".to_owned()), mems: Some("0".to_owned()) };
+    let cell = Cell { name: "a/b".to_owned(), cpu: Some(cpu), cpuset: Some(cpuset), ..Cell::default() };
+    assert_eq!(daemon.last(), format!("{:?}", CellServiceAllocateRequest { cell: Some(cell) }));
+
+    daemon.run([
+        "cell",
+        "start",
+        "web",
+        "a name",
+        "--description",
+        "for fun",
+        "--",
+        "sh",
+        "-c",
+        "a 'b'",
+        "--json",
+    ]);
+    let executable = Executable {
+        name: "a name".to_owned(),
+        command: r"sh -c 'a '\''b'\''' --json".to_owned(),
+        description: "for fun".to_owned(),
+    };
+    let start = CellServiceStartRequest {
+        cell_name: "web".to_owned(),
+        executable: Some(executable),
+        ..CellServiceStartRequest::default()
+    };
+    assert_eq!(daemon.last(), format!("{start:?}"));
+
+    daemon.answer("cell free web");
+    let free = CellServiceFreeRequest { cell_name: "web".to_owned(), grace_period_ms: None };
+    assert_eq!(daemon.last(), format!("{free:?}"));
+}
+
+#[test]
+fn a_refusal_is_told_on_stderr_with_its_code() {
+    let daemon = Daemon::start();
+    let text = "aer: NOT_FOUND: there is no cell \"gone\"\n";
+    let json = "{\"code\":\"NOT_FOUND\",\"message\":\"there is no cell \\\"gone\\\"\",\"violations\":[]}\n";
+    daemon.assert_fails("cell free gone", 1, text);
+    daemon.assert_fails("cell free gone --json", 1, json);
+
+    let text = "aer: INVALID_ARGUMENT: cell.name: \"bad\" is bad\n\
+                aer: INVALID_ARGUMENT: cell.cpu.weight: 0 is too small\n";
+    let json = "{\"code\":\"INVALID_ARGUMENT\",\
+                \"message\":\"cell.name: \\\"bad\\\" is bad; cell.cpu.weight: 0 is too small\",\
+                \"violations\":[{\"field\":\"cell.name\",\"description\":\"\\\"bad\\\" is bad\"},\
+                {\"field\":\"cell.cpu.weight\",\"description\":\"0 is too small\"}]}\n";
+    daemon.assert_fails("cell allocate bad", 1, text);
+    daemon.assert_fails("--json cell allocate bad", 1, json);
+}
+
+#[test]
+fn a_daemon_that_is_not_well_fails_its_check() {
+    let daemon = Daemon::start();
+    daemon.fake.note("unwell");
+    let output = daemon.run(["health"]);
+    assert_eq!((text(&output.stdout), output.status.code()), ("not serving\n", Some(1)));
+    let output = daemon.run(["health", "--json"]);
+    assert_eq!(
+        (text(&output.stdout), output.status.code()),
+        ("{\n  \"status\": \"NOT_SERVING\"\n}\n", Some(1))
+    );
+}
+
+#[test]
+fn a_wrong_command_line_asks_nothing() {
+    let daemon = Daemon::start();
+    for arguments in [
+        "",
+        "frob",
+        "cell",
+        "cell free",
+        "cell free a b",
+        "cell start web sleep 4000",
+        "cell allocate web --cpu-weight -1",
+        "discover --timeout-ms soon",
+        "discover --socket",
+    ] {
+        let output = daemon.run(arguments.split_whitespace());
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{arguments}");
+        assert!(text(&output.stderr).starts_with("aer: "), "{arguments}: {}", text(&output.stderr));
+    }
+    assert_eq!(daemon.last(), "");
+    for arguments in ["--help", "--version", "help cell start"] {
+        assert!(!daemon.answer(arguments).is_empty(), "{arguments}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_not_there_is_unavailable() {
+    let directory = Directory::new();
+    let socket = directory.0.join("none.sock");
+    let output = aer().args(["discover", "--socket"]).arg(&socket).output().expect("aer runs");
+    let stderr = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+    assert!(
+        stderr.starts_with("aer: UNAVAILABLE: cannot connect to ") && stderr.contains("auraed"),
+        "{stderr}"
+    );
+
+    // A socket that its daemon has left behind.
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("the path is free"));
+    let output = aer().args(["discover", "--json", "--socket"]).arg(&socket).output().expect("aer runs");
+    assert_eq!(output.status.code(), Some(1));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
+    assert_eq!(error["code"], "UNAVAILABLE");
+}
+
+#[test]
+fn a_daemon_that_says_nothing_is_given_up() {
+    let directory = Directory::new();
+    let socket = directory.0.join("mute.sock");
+    let _mute = std::os::unix::net::UnixListener::bind(&socket).expect("the path is free");
+    let begin = Instant::now();
+    let output =
+        aer().args(["discover", "--timeout-ms", "100", "--socket"]).arg(&socket).output().expect("aer runs");
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.starts_with("aer: DEADLINE_EXCEEDED: ") && stderr.contains("--timeout-ms"), "{stderr}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn the_timeout_starts_after_the_grace_period() {
+    let daemon = Daemon::start();
+    // The fake waits for as long as it may.
+    assert_eq!(daemon.answer("cell stop web x --grace-ms 1500 --timeout-ms 1000"), "stopped x in web\n");
+    let output = daemon.run(["cell", "start", "web", "slow", "--timeout-ms", "100", "--", "x"]);
+    assert!(text(&output.stderr).starts_with("aer: DEADLINE_EXCEEDED: "), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure_but_a_full_disk_is() {
+    let daemon = Daemon::start();
+    let (reader, writer) = io::pipe().expect("pipe");
+    drop(reader);
+    let output =
+        daemon.aer().args(["cell", "list"]).stdout(writer).stderr(Stdio::piped()).output().expect("aer runs");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output =
+        daemon.aer().args(["cell", "list"]).stdout(full).stderr(Stdio::piped()).output().expect("aer runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("aer: failed to write the answer"), "{}", text(&output.stderr));
+
+    let script = format!("exec '{}' frob 2>&-", env!("CARGO_BIN_EXE_aer"));
+    assert_eq!(Command::new("sh").args(["-c", &script]).status().expect("sh runs").code(), Some(2));
+}
+
+#[test]
+fn the_environment_says_where_the_daemon_is() {
+    let daemon = Daemon::start();
+    let output =
+        aer().arg("health").env("AURAE_RUNTIME_DIR", &daemon.directory.0).output().expect("aer runs");
+    assert_eq!(text(&output.stdout), "serving\n");
+    let sockets = format!("{},/elsewhere", daemon.directory.socket().display());
+    let output = aer().arg("health").env("AURAE_SOCKET", sockets).output().expect("aer runs");
+    assert_eq!(text(&output.stdout), "serving\n");
+}
+
+#[test]
+fn a_daemon_is_reached_over_tcp() {
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
+    let daemon = Daemon::start_at(Address::Tcp(free));
+    let output = aer().args(["health", "--socket", &free.to_string()]).output().expect("aer runs");
+    assert_eq!(text(&output.stdout), "serving\n", "{}", text(&output.stderr));
+    drop(daemon);
+}
+
+/// `aer` without the environment that the tests were started in.
+fn aer() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aer"));
+    command.env_remove("AURAE_SOCKET").env_remove("AURAE_RUNTIME_DIR");
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("aer writes UTF-8")
+}
+
+/// A directory of one test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("aer-test-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).expect("a new directory");
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("aurae.sock")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A [`Fake`] behind a socket.
+struct Daemon {
+    directory: Directory,
+    fake: Arc<Fake>,
+    _stop: StopOrder,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let directory = Directory::new();
+        let address = Address::Unix(directory.socket());
+        Self::start_in(directory, address)
+    }
+
+    fn start_at(address: Address) -> Self {
+        Self::start_in(Directory::new(), address)
+    }
+
+    fn start_in(directory: Directory, address: Address) -> Self {
+        let fake = Arc::new(Fake::default());
+        let executor: &'static Executor<'static> = Box::leak(Box::default());
+        let (order, stop) = Stop::new();
+        let server = Server::new(Api(fake.clone()), executor, stop, Timeouts::default());
+        let listener = Listener::bind(address).expect("the address is free");
+        std::thread::spawn(move || smol::block_on(executor.run(listener.run(server))));
+        Self { directory, fake, _stop: order }
+    }
+
+    fn aer(&self) -> Command {
+        let mut command = aer();
+        command.arg("--socket").arg(self.directory.socket());
+        command
+    }
+
+    fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        self.aer().args(arguments).output().expect("aer runs")
+    }
+
+    /// What is printed by a call that succeeds.
+    fn answer(&self, arguments: &str) -> String {
+        let output = self.run(arguments.split(' '));
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments}");
+        text(&output.stdout).to_owned()
+    }
+
+    fn assert_fails(&self, arguments: &str, code: i32, stderr: &str) {
+        let output = self.run(arguments.split(' '));
+        assert_eq!(text(&output.stderr), stderr, "{arguments}");
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(code), ""), "{arguments}");
+    }
+
+    /// The last request that changes something, as Rust prints it.
+    fn last(&self) -> String {
+        self.fake.noted()
+    }
+}
+
+/// Answers by the names in the request.
+#[derive(Default)]
+struct Fake(Mutex<String>);
+
+impl Fake {
+    fn note(&self, request: impl Into<String>) {
+        *self.0.lock().expect("no test panics here") = request.into();
+    }
+
+    fn noted(&self) -> String {
+        self.0.lock().expect("no test panics here").clone()
+    }
+}
+
+impl DiscoveryService for Fake {
+    async fn discover(&self, _: DiscoverRequest) -> Result<DiscoverResponse, Status> {
+        Ok(DiscoverResponse { healthy: true, version: "1.2.3".to_owned() })
+    }
+}
+
+impl Health for Fake {
+    async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
+        assert_eq!(request.service, "");
+        let status =
+            if self.noted() == "unwell" { ServingStatus::NotServing } else { ServingStatus::Serving };
+        Ok(HealthCheckResponse { status: status.into() })
+    }
+
+    async fn list(&self, _: HealthListRequest) -> Result<HealthListResponse, Status> {
+        Err(unused())
+    }
+
+    async fn watch(&self, _: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
+        Err(unused())
+    }
+}
+
+impl ServerReflection for Fake {
+    async fn server_reflection_info(
+        &self,
+        _: Items<ServerReflectionRequest>,
+    ) -> Result<Items<ServerReflectionResponse>, Status> {
+        Err(unused())
+    }
+}
+
+impl CellService for Fake {
+    async fn allocate(
+        &self,
+        request: CellServiceAllocateRequest,
+    ) -> Result<CellServiceAllocateResponse, Status> {
+        self.note(format!("{request:?}"));
+        let cell_name = request.cell.unwrap_or_default().name;
+        let violation =
+            |field: &str, why: &str| Violation { field: field.to_owned(), description: why.to_owned() };
+        if cell_name == "bad" {
+            return Err(Status::bad_request(&[
+                violation("cell.name", "\"bad\" is bad"),
+                violation("cell.cpu.weight", "0 is too small"),
+            ]));
+        }
+        let cgroup_v2 = cell_name != "old";
+        Ok(CellServiceAllocateResponse { cell_name, cgroup_v2 })
+    }
+
+    async fn free(&self, request: CellServiceFreeRequest) -> Result<CellServiceFreeResponse, Status> {
+        self.note(format!("{request:?}"));
+        match request.cell_name.as_str() {
+            "gone" => Err(Status::new(Code::NotFound, "there is no cell \"gone\"")),
+            _ => Ok(CellServiceFreeResponse {}),
+        }
+    }
+
+    async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
+        self.note(format!("{request:?}"));
+        if request.executable.is_some_and(|executable| executable.name == "slow") {
+            Timer::never().await;
+        }
+        Ok(CellServiceStartResponse { pid: 4711, uid: 1000, gid: 0 })
+    }
+
+    async fn stop(&self, request: CellServiceStopRequest) -> Result<CellServiceStopResponse, Status> {
+        self.note(format!("{request:?}"));
+        Timer::after(Duration::from_millis(request.grace_period_ms.unwrap_or(0).into())).await;
+        Ok(CellServiceStopResponse {})
+    }
+
+    async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
+        let cell = |name: &str| Cell { name: name.to_owned(), ..Cell::default() };
+        let cpu = CpuController { weight: Some(200), ..CpuController::default() };
+        let cpuset = CpusetController { cpus: Some("0-1".to_owned()), mems: None };
+        let sleeper = CellExecutable {
+            name: "sleeper".to_owned(),
+            description: "naps".to_owned(),
+            pid: 4711,
+            state: CellExecutableState::Running.into(),
+            ..CellExecutable::default()
+        };
+        let web = CellGraphNode {
+            cell: Some(Cell { cpu: Some(cpu), cpuset: Some(cpuset), ..cell("web") }),
+            children: vec![CellGraphNode { cell: Some(cell("web/api")), ..CellGraphNode::default() }],
+            executables: vec![sleeper],
+        };
+        Ok(CellServiceListResponse { cells: vec![web] })
+    }
+}
+
+fn unused() -> Status {
+    Status::new(Code::Unimplemented, "aer does not call this")
+}
+
+struct Api(Arc<Fake>);
+
+impl Service for Api {
+    type Method = Method;
+
+    fn method(&self, path: &str) -> Option<Method> {
+        Method::from_path(path)
+    }
+
+    fn kind(&self, method: Method) -> Kind {
+        method.kind()
+    }
+
+    fn call<'a>(&'a self, method: Method, input: Input) -> Answer<'a> {
+        call(&*self.0, method, input)
+    }
+}

@@ -1,0 +1,214 @@
+//! What the daemon costs, as promised: size of the binary, memory idle and under load, threads, wake-ups. Measures the
+//! release build, from outside, by what the kernel counts. Prints each figure (`--nocapture`).
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use auraed::client::Channel;
+use auraed::proto::DiscoveryServiceClient;
+use auraed::proto::aurae::discovery::v0::DiscoverRequest;
+use auraed::transport::listen::Address;
+use bytes::Bytes;
+use smol::{Executor, Timer, future};
+
+const KIB: u64 = 1024;
+/// Long enough for what a burst left behind to be given back; the bounds themselves are not about time.
+const SETTLE: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_daemon_is_as_small_as_promised() {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+        return println!("skipped: the daemon needs root for cgroups");
+    }
+    let binary = release_binary();
+    let mut figures = Figures::default();
+    let size = fs::metadata(&binary).expect("the binary is there").len();
+    figures.at_most("stripped binary", size, 2 * KIB * KIB);
+
+    let daemon = Daemon::start(&binary);
+    figures.at_most("idle RSS", daemon.rss(), 3 * KIB * KIB);
+    figures.at_most("idle anonymous memory", daemon.anonymous(), 400 * KIB);
+    figures.at_most("threads", daemon.threads(), 8);
+
+    let executor: &'static Executor<'static> = Box::leak(Box::new(Executor::new()));
+    future::block_on(executor.run(async {
+        // What the first call sets up stays, however many follow.
+        drop(daemon.call(executor).await);
+        daemon.settle().await;
+        let wake_ups = daemon.wake_ups();
+        Timer::after(Duration::from_secs(5)).await;
+        figures.at_most("wake-ups in 5 idle seconds", daemon.wake_ups() - wake_ups, 0);
+
+        let idle = daemon.anonymous();
+        let mut connections = Vec::new();
+        for _ in 0..200 {
+            connections.push(daemon.call(executor).await);
+        }
+        let grown = daemon.anonymous().saturating_sub(idle);
+        figures.at_most("memory per idle connection", grown / 200, 24 * KIB);
+        drop(connections);
+        daemon.settle().await;
+
+        for _ in 0..5 {
+            let mut hundred = Vec::new();
+            for _ in 0..100 {
+                hundred.push(daemon.call(executor).await);
+            }
+        }
+        daemon.settle().await;
+        let grown = daemon.anonymous().saturating_sub(idle);
+        figures.at_most("growth after 500 connections", grown, 400 * KIB);
+
+        let before = daemon.anonymous();
+        let unread = daemon.open_unread_streams(executor, 100).await;
+        let grown = daemon.anonymous().saturating_sub(before);
+        figures.at_most("growth with 100 streams never read", grown, 6 * KIB * KIB);
+        drop(unread);
+    }));
+    figures.check();
+}
+
+/// All figures are printed, and all that are too large are named.
+#[derive(Default)]
+struct Figures {
+    broken: Vec<String>,
+}
+
+impl Figures {
+    fn at_most(&mut self, what: &str, measured: u64, promised: u64) {
+        let line = format!("{what}: {measured}, promised at most {promised}");
+        println!("{line}");
+        if measured > promised {
+            self.broken.push(line);
+        }
+    }
+
+    fn check(self) {
+        assert!(self.broken.is_empty(), "promises broken:\n{}", self.broken.join("\n"));
+    }
+}
+
+fn release_binary() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--bin", "auraed", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .status();
+    assert!(built.expect("cargo runs").success(), "the release build failed");
+    // Beside the folder of the test build: target/debug/auraed, target/release/auraed.
+    let debug = PathBuf::from(env!("CARGO_BIN_EXE_auraed"));
+    let target = debug.parent().and_then(|folder| folder.parent()).expect("a build is two folders deep");
+    target.join("release/auraed")
+}
+
+struct Daemon {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Daemon {
+    fn start(binary: &PathBuf) -> Self {
+        let folder = std::env::temp_dir().join(format!("auraed-footprint-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        let child = Command::new(binary)
+            .arg("--runtime-dir")
+            .arg(&folder)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the daemon starts");
+        let daemon = Self { child, folder };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !daemon.socket().exists() {
+            assert!(Instant::now() < deadline, "the daemon made no socket");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(SETTLE);
+        daemon
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("aurae.sock")
+    }
+
+    /// A new connection that has made one call.
+    async fn call(&self, executor: &Executor<'static>) -> Channel {
+        let address = Address::Unix(self.socket());
+        let channel = Channel::connect(&address, None, executor).await.expect("the daemon accepts");
+        let answer = DiscoveryServiceClient::new(&channel).discover(&DiscoverRequest {}).await;
+        assert!(answer.expect("Discover answers").healthy);
+        channel
+    }
+
+    /// Reflection streams that are asked for far more than is ever read.
+    async fn open_unread_streams(&self, executor: &Executor<'static>, count: usize) -> impl Sized + use<> {
+        let stream = std::os::unix::net::UnixStream::connect(self.socket()).expect("the daemon accepts");
+        let io = auraed::transport::Socket::new(stream).expect("the reactor takes it");
+        let (requests, connection) = h2::client::handshake(io).await.expect("a handshake");
+        let driver = executor.spawn(async move { connection.await.map_err(|error| error.to_string()) });
+        // ServerReflectionRequest { file_containing_symbol }, framed; its answer is some kilobytes.
+        let symbol = b"aurae.runtime.v0.CellService";
+        let length = u8::try_from(symbol.len()).expect("a short name");
+        let request = [&[0, 0, 0, 0, length + 2, 0x22, length], symbol.as_slice()].concat();
+        let mut streams = Vec::new();
+        for _ in 0..count {
+            let head = http::Request::post(
+                "http://localhost/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            )
+            .header("content-type", "application/grpc")
+            .body(())
+            .expect("a valid head");
+            let mut ready = requests.clone().ready().await.expect("room for a stream");
+            let (response, mut body) = ready.send_request(head, false).expect("a stream");
+            body.send_data(Bytes::from(request.repeat(200)), false).expect("the stream is open");
+            streams.push((response, body));
+        }
+        Timer::after(Duration::from_secs(2)).await;
+        (streams, requests, driver)
+    }
+
+    async fn settle(&self) {
+        Timer::after(SETTLE).await;
+    }
+
+    /// In bytes.
+    fn rss(&self) -> u64 {
+        self.status("VmRSS:") * KIB
+    }
+
+    /// In bytes.
+    fn anonymous(&self) -> u64 {
+        self.status("RssAnon:") * KIB
+    }
+
+    fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    /// How often any thread has been given the processor.
+    fn wake_ups(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the daemon lives");
+        let statuses = tasks.map(|task| fs::read_to_string(task.expect("a task").path().join("status")));
+        statuses.map(|status| field(&status.expect("a status"), "voluntary_ctxt_switches:")).sum()
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        field(&status.expect("the daemon lives"), name)
+    }
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the field is there");
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"));
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,149 @@
+//! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, stop, free. The kernel's own
+//! view is asked after each step. Needs root.
+
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use serde_json::{Value, json};
+
+/// A debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_cell_lives_and_dies() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let daemon = Daemon::start();
+
+    assert_eq!(daemon.ask(&["discover"]), json!({ "healthy": true, "version": env!("CARGO_PKG_VERSION") }));
+    assert_eq!(daemon.ask(&["health"]), json!({ "status": "SERVING" }));
+    assert_eq!(daemon.ask(&["cell", "allocate", "web", "--cpu-weight", "200"])["cellName"], "web");
+    daemon.ask(&["cell", "allocate", "web/api"]);
+
+    let started = daemon.ask(&["cell", "start", "web", "a sleeper", "--", "sh", "-c", "exec sleep '4000'"]);
+    let pid = started["pid"].as_i64().expect("start gives a pid");
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let cgroups = std::fs::read_to_string(process.join("cgroup")).expect("the process runs");
+    assert!(cgroups.lines().any(|line| line.contains("/web/")), "{cgroups}");
+
+    let executable = json!({ "name": "a sleeper", "pid": pid, "state": "CELL_EXECUTABLE_STATE_RUNNING" });
+    let web = &daemon.ask(&["cell", "list"])["cells"][0];
+    assert_eq!(web["executables"], json!([executable]));
+    assert_eq!(web["cell"], json!({ "name": "web", "cpu": { "weight": "200" } }));
+    assert_eq!(web["children"], json!([{ "cell": { "name": "web/api" } }]));
+
+    assert_eq!(daemon.refusal(&["cell", "free", "web"]), "FAILED_PRECONDITION");
+    assert_eq!(daemon.refusal(&["cell", "allocate", "web"]), "ALREADY_EXISTS");
+    assert_eq!(daemon.refusal(&["cell", "allocate", "web_"]), "INVALID_ARGUMENT");
+
+    assert_eq!(daemon.ask(&["cell", "stop", "web", "a sleeper"]), json!({}));
+    assert!(!process.exists(), "{} is left", process.display());
+    assert_eq!(daemon.refusal(&["cell", "stop", "web", "a sleeper"]), "NOT_FOUND");
+
+    daemon.ask(&["cell", "free", "web/api"]);
+    assert_eq!(daemon.ask(&["cell", "free", "web"]), json!({}));
+    assert_eq!(daemon.ask(&["cell", "list"]), json!({}));
+}
+
+#[test]
+fn several_words_arrive_as_they_were_typed() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let daemon = Daemon::start();
+    daemon.ask(&["cell", "allocate", "words"]);
+    let file = daemon.directory.join("words");
+    let script = "printf '[%s]' \"$@\" >\"$0\".new; mv \"$0\".new \"$0\"";
+    let file_text = file.to_str().expect("the directory is UTF-8");
+    let words = ["", "it's", "a  b", "$HOME", "*", "--json"];
+    let start = ["cell", "start", "words", "printer", "--", "sh", "-c", script, file_text];
+    daemon.ask(&[&start, &words[..]].concat());
+    let printed = within_patience(|| std::fs::read_to_string(&file).ok());
+    assert_eq!(printed, "[][it's][a  b][$HOME][*][--json]");
+    daemon.ask(&["cell", "free", "words", "--grace-ms", "0"]);
+}
+
+/// The real `auraed` in a directory of its own.
+struct Daemon {
+    directory: PathBuf,
+    process: Child,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        // Threads of one test process run side by side.
+        let name = format!("aer-walk-{}-{:?}", std::process::id(), std::thread::current().id());
+        let directory = std::env::temp_dir().join(name.replace(['(', ')'], "-"));
+        std::fs::create_dir(&directory).expect("a new directory");
+        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
+            .arg("--runtime-dir")
+            .arg(&directory)
+            .env_remove("AURAE_SOCKET")
+            .spawn()
+            .expect("auraed starts");
+        let daemon = Self { directory, process };
+        within_patience(|| daemon.aer(&["discover"]).status.success().then_some(()));
+        daemon
+    }
+
+    fn aer(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(env!("CARGO_BIN_EXE_aer"))
+            .arg("--json")
+            .args(arguments)
+            .env("AURAE_RUNTIME_DIR", &self.directory)
+            .env_remove("AURAE_SOCKET")
+            .output()
+            .expect("aer runs")
+    }
+
+    /// The answer of a call that succeeds.
+    fn ask(&self, arguments: &[&str]) -> Value {
+        let output = self.aer(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && stderr.is_empty(), "{arguments:?}: {stderr}");
+        serde_json::from_slice(&output.stdout).expect("the answer is JSON")
+    }
+
+    /// The code of a call that is refused.
+    fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self.aer(arguments);
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{arguments:?}");
+        let error: Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
+        error["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.process.id()).expect("pids are positive");
+        let stopped = kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok_and(|()| {
+            // Not `wait`: a daemon that does not stop must not hang the tests.
+            let begin = Instant::now();
+            while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            matches!(self.process.try_wait(), Ok(Some(status)) if status.success())
+        });
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+        assert!(stopped || std::thread::panicking(), "auraed did not stop cleanly");
+    }
+}
+
+fn within_patience<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(outcome) = attempt() {
+            return outcome;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it did not happen within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
