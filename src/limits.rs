@@ -78,6 +78,9 @@ pub const CONTROL_FRAMES_PER_SECOND: u32 = 100;
 pub const CONTROL_FRAMES_PER_FRAME_SENT: u32 = 4;
 /// Reads of one connection in a row before others get their turn; one read takes about 100 µs to digest at worst.
 pub const READS_IN_A_ROW: u32 = 4;
+/// Frames of one connection after which others get their turn, with the next read. Among the others are the streams that
+/// the frames are for: a burst of small messages must not fill [`SMALL_FRAME_BUDGET`] before anyone could take them.
+pub const FRAMES_IN_A_ROW: u32 = 256;
 
 // Waits for a peer
 

@@ -1,7 +1,7 @@
 //! One connection: handshake, then a loop over what can happen to it, until it ends.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -25,18 +25,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let monitor = Arc::new(Monitor::new(Instant::now()));
-    let wire = Wire::new(io, monitor.clone());
-    let handshake =
-        async { handshake_options().handshake(wire).await.map_err(|e| format!("handshake: {e}")) };
-    let late = async {
-        Timer::after(server.timeouts.handshake).await;
-        Err("handshake: it sent no preface in time".to_owned())
-    };
-    let stopped = async {
-        server.stop.ordered().await;
-        Err("handshake: the daemon is stopping".to_owned())
-    };
-    let mut h2 = future::or(handshake, future::or(late, stopped)).await?;
+    let mut h2 = shake_hands(&server, Wire::new(io, monitor.clone()), &monitor).await?;
     let pings = h2.ping_pong().expect("taken once, here");
     let mut connection = Connection {
         h2,
@@ -48,15 +37,34 @@ where
         server: server.clone(),
     };
     let mut stop_ordered = Box::pin(async move { server.stop.ordered().await });
-    loop {
-        match poll_fn(|cx| connection.poll_event(cx, stop_ordered.as_mut())).await {
-            Event::Stream(request, respond) => connection.spawn(request, respond),
-            Event::StopOrdered => connection.start_stop(),
-            Event::Judged(verdict) => connection.obey(verdict)?,
-            Event::HardStop => return Err("it did not end its calls in time after GOAWAY".to_owned()),
-            Event::Ended(result) => return result,
-        }
-    }
+    poll_fn(|cx| {
+        connection.monitor.begin_turn();
+        connection.poll_turn(cx, stop_ordered.as_mut())
+    })
+    .await
+}
+
+async fn shake_hands<S: Service, T: AsyncRead + AsyncWrite + Unpin>(
+    server: &Server<S>,
+    wire: Wire<T>,
+    monitor: &Monitor,
+) -> Result<server::Connection<Wire<T>, Bytes>, String> {
+    let handshake =
+        async { handshake_options().handshake(wire).await.map_err(|e| format!("handshake: {e}")) };
+    let late = async {
+        Timer::after(server.timeouts.handshake).await;
+        Err("handshake: it sent no preface in time".to_owned())
+    };
+    let stopped = async {
+        server.stop.ordered().await;
+        Err("handshake: the daemon is stopping".to_owned())
+    };
+    let mut shaken = pin!(future::or(handshake, future::or(late, stopped)));
+    poll_fn(|cx| {
+        monitor.begin_turn();
+        shaken.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Every option, so that no default of h2 decides what a peer may cost.
@@ -103,6 +111,25 @@ enum Event {
 }
 
 impl<S: Service, T: AsyncRead + AsyncWrite + Unpin> Connection<S, T> {
+    /// Takes what has happened, until nothing more has or the connection is over.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut stop: Pin<&mut (impl Future<Output = ()> + ?Sized)>,
+    ) -> Poll<Result<(), String>> {
+        loop {
+            match ready!(self.poll_event(cx, stop.as_mut())) {
+                Event::Stream(request, respond) => self.spawn(request, respond),
+                Event::StopOrdered => self.start_stop(),
+                Event::Judged(verdict) => self.obey(verdict)?,
+                Event::HardStop => {
+                    return Poll::Ready(Err("it did not end its calls in time after GOAWAY".to_owned()));
+                }
+                Event::Ended(result) => return Poll::Ready(result),
+            }
+        }
+    }
+
     fn poll_event(
         &mut self,
         cx: &mut Context<'_>,

@@ -6,7 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Timeouts;
-use crate::limits::{CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT, CONTROL_FRAMES_PER_SECOND};
+use crate::limits::{
+    CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT, CONTROL_FRAMES_PER_SECOND, FRAMES_IN_A_ROW,
+    READS_IN_A_ROW,
+};
 
 const FRAME_EARNED_EVERY: Duration = Duration::from_micros(1_000_000 / CONTROL_FRAMES_PER_SECOND as u64);
 
@@ -21,7 +24,15 @@ pub struct Facts {
     pub frame_began: Option<Instant>,
     pub settings_seen: bool,
     pub settings_acked: bool,
+    pub turn: Turn,
     credit: Credit,
+}
+
+/// What the connection has read since the executor last gave it its turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn {
+    pub reads: u32,
+    pub frames: u32,
 }
 
 /// A token bucket for control frames.
@@ -63,6 +74,7 @@ impl Monitor {
             frame_began: None,
             settings_seen: false,
             settings_acked: false,
+            turn: Turn::default(),
             credit: Credit { frames: CONTROL_FRAMES_BURST, counted_at: now },
         }))
     }
@@ -70,6 +82,11 @@ impl Monitor {
     /// The facts hold whatever happened to another holder, so a poisoned lock is taken all the same.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The executor has given the connection's task its turn. Without a turn the wire reads only so much.
+    pub fn begin_turn(&self) {
+        self.facts().turn = Turn::default();
     }
 
     /// What h2 said to a frame of a call. One that was sent may be answered by control frames; one that failed, because
@@ -84,6 +101,12 @@ impl Monitor {
         let mut facts = self.facts();
         let frames = facts.credit.frames.saturating_add(CONTROL_FRAMES_PER_FRAME_SENT);
         facts.credit.frames = frames.min(CONTROL_FRAMES_BURST);
+    }
+}
+
+impl Turn {
+    pub fn is_over(self) -> bool {
+        self.reads >= READS_IN_A_ROW || self.frames >= FRAMES_IN_A_ROW
     }
 }
 

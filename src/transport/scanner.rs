@@ -23,8 +23,8 @@ const FLAG_PRIORITY: u8 = 0x20;
 pub struct Seen {
     /// Frames that cost us work and carry no call: all but HEADERS and DATA.
     pub control_frames: u32,
-    /// A frame began among these bytes.
-    pub frame_began: bool,
+    /// Frames that began among these bytes.
+    pub frames: u32,
     pub settings: bool,
     pub settings_ack: bool,
     /// The last byte may still be rewritten: keep it back until more has come.
@@ -106,7 +106,7 @@ impl Scanner {
                 at + take
             }
             State::Header { mut bytes, have } => {
-                seen.frame_began |= have == 0;
+                seen.frames += u32::from(have == 0);
                 let take = available.min(HEADER_BYTES - have);
                 bytes[have..have + take].copy_from_slice(&buffer[at..at + take]);
                 self.state = State::Header { bytes, have: have + take };
@@ -203,6 +203,7 @@ mod tests {
             let mut buffer: Vec<u8> = held.take().into_iter().chain(chunk.iter().copied()).collect();
             let seen = scanner.scan(&mut buffer, from);
             total.control_frames += seen.control_frames;
+            total.frames += seen.frames;
             total.settings |= seen.settings;
             total.settings_ack |= seen.settings_ack;
             if seen.hold_last {
@@ -237,7 +238,8 @@ mod tests {
         for size in 1..64 {
             let (out, seen) = scan_in_chunks(&stream(&authority), size);
             assert_eq!(out, stream(&wanted), "chunks of {size}");
-            assert_eq!((seen.control_frames, seen.settings, seen.settings_ack), (4, true, true));
+            assert_eq!((seen.frames, seen.control_frames), (8, 4));
+            assert!(seen.settings && seen.settings_ack);
         }
     }
 

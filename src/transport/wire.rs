@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::monitor::Monitor;
 use super::scanner::Scanner;
-use crate::limits::READS_IN_A_ROW;
 
 pub struct Wire<T> {
     io: T,
@@ -20,14 +19,12 @@ pub struct Wire<T> {
     held: Option<u8>,
     /// A byte for which the caller's last buffer had no room.
     ready: Option<u8>,
-    /// Reads since the last time that there was nothing to read.
-    reads: u32,
     monitor: Arc<Monitor>,
 }
 
 impl<T> Wire<T> {
     pub fn new(io: T, monitor: Arc<Monitor>) -> Self {
-        Self { io, scanner: Scanner::new(), held: None, ready: None, reads: 0, monitor }
+        Self { io, scanner: Scanner::new(), held: None, ready: None, monitor }
     }
 
     /// Scans `bytes[from..]`, which has just arrived, and notes what it tells of the peer.
@@ -35,12 +32,14 @@ impl<T> Wire<T> {
         let seen = self.scanner.scan(bytes, from);
         let now = Instant::now();
         let mut facts = self.monitor.facts();
+        facts.turn.reads += 1;
+        facts.turn.frames += seen.frames;
         facts.last_byte = now;
         facts.settings_seen |= seen.settings;
         facts.settings_acked |= seen.settings_ack;
         facts.frame_began = match self.scanner.is_between_frames() {
             true => None,
-            false if seen.frame_began => Some(now),
+            false if seen.frames > 0 => Some(now),
             false => facts.frame_began.or(Some(now)),
         };
         if seen.control_frames > 0 && !facts.charge(seen.control_frames, now) {
@@ -60,10 +59,8 @@ impl<T: AsyncRead + Unpin> Wire<T> {
         if buffer.filled().len() == behind {
             // Nothing, an error or the end. A held byte stays held; at the end its frame is cut short anyway.
             buffer.set_filled(start);
-            self.reads = 0;
             return read;
         }
-        self.reads += 1;
         self.held = None;
         if self.inspect(&mut buffer.filled_mut()[start..], behind - start)? {
             let last = buffer.filled().len() - 1;
@@ -104,8 +101,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
             buffer.put_slice(&[byte]);
             return Poll::Ready(Ok(()));
         }
-        if self.reads >= READS_IN_A_ROW {
-            self.reads = 0;
+        if self.monitor.facts().turn.is_over() {
+            // The connection's task has its next turn behind the others, with the streams that it has woken among them.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

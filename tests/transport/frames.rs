@@ -92,6 +92,18 @@ fn several_messages_may_share_a_frame() {
 }
 
 #[test]
+fn many_small_messages_may_come_at_once() {
+    let (server, _) = server::start();
+    let mut peer = server.peer();
+    peer.headers(1, 0, &Head::of(CHAT));
+    let count = 6000;
+    peer.send(&frame(DATA, 0, 1, &message(b"a")).repeat(count));
+    peer.data(1, END_STREAM, &[]);
+    let answer = peer.answer(1);
+    assert_eq!((answer.status(), answer.data.len()), (Code::Ok, 6 * count));
+}
+
+#[test]
 fn a_bidirectional_call_is_answered_while_the_peer_still_speaks() {
     let (server, _) = server::start();
     let mut peer = server.peer();

@@ -4,7 +4,7 @@ use auraed::grpc::status::Code;
 use auraed::limits::STREAMS_PER_CONNECTION_MAX;
 
 use crate::common::fake::ECHO;
-use crate::common::peer::{CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
+use crate::common::peer::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Head, NO_ERROR, frame};
 use crate::common::server;
 use crate::common::{hpack, message};
 
