@@ -117,9 +117,10 @@ pub const SOCKETS_MAX: usize = 8;
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// The longest grace period that may be asked for.
 pub const STOP_GRACE_MAX: Duration = Duration::from_secs(3600);
-/// How long a probe's answer about the daemon's health is taken for true.
+/// How long a probe's answer about the daemon's health is taken for true: polling, from however many clients, costs one
+/// probe a second, and a supervisor sees a failure at its next poll.
 pub const HEALTH_CACHED_FOR: Duration = Duration::from_secs(1);
-/// A probe of the pool and the cgroups that takes longer means that they are stuck.
+/// A probe of the pool and the cgroups that takes longer means that they are stuck: it is a job of microseconds.
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 // The worst case

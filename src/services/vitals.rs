@@ -12,15 +12,10 @@ use std::time::{Duration, Instant};
 use event_listener::{Event, EventListener};
 use smol::Timer;
 
+use crate::limits::{HEALTH_CACHED_FOR, HEALTH_PROBE_TIMEOUT};
+
 /// Asks the machine. May wait, but not block.
 pub type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
-
-/// How long an answer is good. Long enough that a supervisor's polling, from however many clients, costs one probe a
-/// second; short enough that it sees a failure at its next poll.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// A probe that takes longer has failed: it needs one free worker and a few small reads, which is milliseconds.
-const PROBE_MAX: Duration = Duration::from_secs(2);
 
 pub struct Vitals {
     probe: Probe,
@@ -74,7 +69,7 @@ impl Vitals {
         if let Some(known) = self.known_at(now) {
             return known;
         }
-        let healthy = within(PROBE_MAX, (self.probe)()).await.unwrap_or(false);
+        let healthy = within(HEALTH_PROBE_TIMEOUT, (self.probe)()).await.unwrap_or(false);
         // The time of the answer, not of the question: whoever came while a slow probe ran shares what it found,
         // instead of queueing for a probe of their own.
         self.record(Reading { healthy, at: Instant::now() });
@@ -107,7 +102,10 @@ impl Vitals {
         if state.stopping {
             return Some(false);
         }
-        state.last.filter(|last| now.saturating_duration_since(last.at) < FRESH).map(|last| last.healthy)
+        state
+            .last
+            .filter(|last| now.saturating_duration_since(last.at) < HEALTH_CACHED_FOR)
+            .map(|last| last.healthy)
     }
 
     fn record(&self, reading: Reading) {
@@ -167,10 +165,10 @@ pub(super) mod tests {
         assert!(block_on(vitals.healthy_at(start)));
 
         patient.ill.store(true, Ordering::Relaxed);
-        assert!(block_on(vitals.healthy_at(start + FRESH)));
+        assert!(block_on(vitals.healthy_at(start + HEALTH_CACHED_FOR)));
         assert_eq!(patient.asked.load(Ordering::Relaxed), 1);
 
-        assert!(!block_on(vitals.healthy_at(Instant::now() + FRESH)));
+        assert!(!block_on(vitals.healthy_at(Instant::now() + HEALTH_CACHED_FOR)));
         assert_eq!(patient.asked.load(Ordering::Relaxed), 2);
     }
 
@@ -201,12 +199,12 @@ pub(super) mod tests {
         block_on(vitals.healthy());
 
         let mut change = Box::pin(vitals.changes());
-        block_on(vitals.healthy_at(Instant::now() + FRESH));
+        block_on(vitals.healthy_at(Instant::now() + HEALTH_CACHED_FOR));
         assert_eq!(patient.asked.load(Ordering::Relaxed), 2);
         assert!(block_on(poll_once(&mut change)).is_none());
 
         patient.ill.store(true, Ordering::Relaxed);
-        block_on(vitals.healthy_at(Instant::now() + FRESH));
+        block_on(vitals.healthy_at(Instant::now() + HEALTH_CACHED_FOR));
         assert!(block_on(poll_once(&mut change)).is_some());
         assert_eq!(vitals.condition(), Condition::Unhealthy);
     }
