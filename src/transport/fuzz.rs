@@ -134,13 +134,15 @@ pub fn h2_wire(data: &[u8]) {
 
 fn through_wire(bytes: &[u8], sends: usize, room: usize) -> Vec<u8> {
     let pipe = Pipe::default();
-    let mut wire = Wire::new(pipe.clone(), Arc::new(Monitor::new(std::time::Instant::now())));
+    let monitor = Arc::new(Monitor::new(std::time::Instant::now()));
+    let mut wire = Wire::new(pipe.clone(), monitor.clone());
     let mut passed = Vec::new();
     let mut space = vec![0; room];
     for chunk in bytes.chunks(sends.min(bytes.len())) {
         pipe.feed(chunk);
         loop {
             let mut buffer = ReadBuf::new(&mut space);
+            monitor.begin_turn();
             match Pin::new(&mut wire).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer) {
                 Poll::Ready(Ok(())) => passed.extend_from_slice(buffer.filled()),
                 Poll::Ready(Err(error)) => panic!("{error}"),

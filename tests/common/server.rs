@@ -65,7 +65,7 @@ impl<S: Service> TestServer<S> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let socket = Socket::new(theirs).unwrap();
         let serving = transport::serve(self.server.clone(), socket);
-        let (tell, end) = mpsc::channel();
+        let (tell, end) = mpsc::sync_channel(1);
         self.executor
             .spawn(async move {
                 // The test may not ask.
@@ -85,7 +85,7 @@ impl<S: Service> TestServer<S> {
 
     /// Waits until the server's thread has done all that it can do now.
     pub fn settle(&self) {
-        let (tell, done) = mpsc::channel();
+        let (tell, done) = mpsc::sync_channel(1);
         // A task that yields until it was the only one that could run, some times over: whatever is woken meanwhile runs
         // between two turns, and what a socket has to say is asked of the kernel in each.
         self.executor
