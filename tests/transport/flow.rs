@@ -71,7 +71,7 @@ fn answers_that_nobody_reads_keep_their_place_among_all_streams() {
         let answer = call();
         answer.status() == Code::ResourceExhausted && answer.text().contains("streams")
     });
-    assert!(seen.over.now() > STREAMS_MAX / 2, "these calls have ended");
+    eventually("most of these calls have ended", || seen.over.now() > STREAMS_MAX / 2);
     drop(peers);
     eventually("places are free", || call().status() == Code::Ok);
 }
