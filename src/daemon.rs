@@ -32,10 +32,10 @@ use crate::work::{Pool, Tasks};
 /// Everything asynchronous runs here, on the main thread.
 static EXECUTOR: Executor<'static> = Executor::new();
 
-/// Runs a daemon until SIGTERM or SIGINT.
+/// Runs a daemon until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
-/// Says in words what kept it from starting. Nothing is left behind then.
+/// Says in words what kept it from starting, and then nothing is left behind; or what it had to leave when it stopped.
 pub fn run(config: &Config) -> Result<(), String> {
     // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
     let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
@@ -54,8 +54,7 @@ pub fn run(config: &Config) -> Result<(), String> {
     Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
-    async_io::block_on(EXECUTOR.run(task));
-    Ok(())
+    async_io::block_on(EXECUTOR.run(task))
 }
 
 /// Gives back what only the start needed.
@@ -134,7 +133,7 @@ impl Daemon {
         Self { vitals, supervisor, server, stop: order }
     }
 
-    async fn until_stopped(self, mut signals: Signals) {
+    async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
         let signal = signals.next().await;
         log::info!("{signal}: stopping; once more to cut it short");
         let Self { vitals, supervisor, server, stop } = self;
@@ -144,18 +143,25 @@ impl Daemon {
             while server.connections() > 0 {
                 Timer::after(CONNECTIONS_END_POLL).await;
             }
-            supervisor.close().await;
+            match supervisor.close().await {
+                0 => Ok(()),
+                left => Err(format!("stopped, but {left} cells stay behind; the next start ends them")),
+            }
         };
         let cut_short = async {
             let signal = signals.next().await;
             log::warn!("{signal}: not waiting for calls and cells any longer");
+            supervisor.kill_all().await;
+            Err("stopped without waiting; what was in cells has been killed, and the next start removes it"
+                .to_owned())
         };
-        in_order.or(cut_short).await;
+        in_order.or(cut_short).await?;
         log::info!("stopped");
+        Ok(())
     }
 }
 
-/// SIGTERM and SIGINT, as a descriptor.
+/// SIGTERM, SIGINT and SIGHUP, as a descriptor.
 struct Signals(Async<SignalFd>);
 
 impl Signals {
@@ -163,6 +169,8 @@ impl Signals {
         let mut set = SigSet::empty();
         set.add(Signal::SIGTERM);
         set.add(Signal::SIGINT);
+        // The terminal that it was started from has gone: its workloads must not outlive it unnoticed.
+        set.add(Signal::SIGHUP);
         set.thread_block()?;
         let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Async::new_nonblocking(signals).map(Self)

@@ -229,6 +229,11 @@ pub const ID_LIST_BYTES_MAX: usize = 4095;
 /// beyond is found when the first ones are gone.
 pub const CGROUP_FILE_BYTES_MAX: usize = 1 << 20;
 
+/// Depth and number of the cgroups that a workload may make inside its own (cgroup-v2.rst, "cgroup.max.depth"): enough
+/// for a container engine, and their paths stay below PATH_MAX, so that they can be removed.
+pub const LEAF_DEPTH_MAX: usize = 8;
+pub const LEAF_DESCENDANTS_MAX: usize = 1024;
+
 /// Pidfds held at a time while the processes of one cgroup are signalled.
 pub const SIGNAL_BATCH: usize = 64;
 
@@ -240,19 +245,25 @@ pub const SIGNAL_ROUNDS_MAX: usize = 16;
 pub const SWEEP_MS_MAX: u64 = 5_000;
 
 const _: () = assert!(EXECUTABLES_PER_CELL_MAX <= EXECUTABLES_MAX);
+const _: () = assert!(ENDS_AT_STOP < POOL_QUEUE_MAX && ENDS_AT_STOP < ENDS_MAX);
+const _: () = assert!((CELL_DEPTH_MAX + 2) * 64 + LEAF_DEPTH_MAX * 256 < 4096 - 512);
 const _: () = assert!(CPU_MAX_US_FLOOR <= CPU_PERIOD_US_DEFAULT);
 const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 
 // Ends of executables and cells
 
+/// Processes that are being started at a time: a thread is left for everything else.
+pub const STARTS_MAX: usize = POOL_THREADS - 1;
+/// Ends under way at a time, those included whose caller has gone: each holds four descriptors.
+pub const ENDS_MAX: usize = 256;
+/// Ends that the daemon begins at a time when it stops itself; fewer than may wait for the pool.
+pub const ENDS_AT_STOP: usize = 64;
 /// From SIGKILL to an empty cgroup; longer means a process in uninterruptible sleep.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at a cgroup whose kernel cannot tell when it is empty (cgroup v1 without v2).
 pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
-/// Between two tries to remove a cgroup that the kernel still calls busy, and how many: 2 seconds in all, where some
-/// hundred milliseconds were seen.
+/// Between two tries to remove a cgroup that the kernel still calls busy, as it may for some hundred milliseconds.
 pub const BUSY_RETRY_DELAY: Duration = Duration::from_millis(20);
-pub const BUSY_RETRIES: u32 = 100;
 /// Before a step of something that has begun asks the full pool again.
 pub const QUEUE_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// Between two looks at whether the last connection has closed, while the daemon stops.

@@ -69,6 +69,49 @@ fn several_words_arrive_as_they_were_typed() {
     daemon.ask(&["cell", "free", "words", "--grace-ms", "0"]);
 }
 
+#[test]
+fn what_has_exited_holds_no_descriptor() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let daemon = Daemon::start();
+    daemon.ask(&["cell", "allocate", "short"]);
+    let descriptors = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.process.id())).expect("the daemon runs");
+        open.count()
+    };
+    let before = descriptors();
+    for number in 0..20 {
+        daemon.ask(&["cell", "start", "short", &format!("job {number}"), "--", "true"]);
+    }
+    within_patience(|| (descriptors() <= before).then_some(()));
+    daemon.ask(&["cell", "free", "short"]);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_frees_more_cells_than_its_queue_holds() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let mut daemon = Daemon::start();
+    let names: Vec<String> = (0..300).map(|number| format!("cell-{number}")).collect();
+    for name in &names {
+        daemon.ask(&["cell", "allocate", name]);
+    }
+    let started = daemon.ask(&["cell", "start", "cell-299", "sleeper", "--", "sleep 4000"]);
+    let process = PathBuf::from(format!("/proc/{}", started["pid"]));
+    kill(Pid::from_raw(i32::try_from(daemon.process.id()).expect("a pid")), Signal::SIGHUP).expect("it runs");
+    let ended = within_patience(|| daemon.process.try_wait().expect("it is ours"));
+    assert!(ended.success(), "{ended}");
+    assert!(!process.exists(), "{} is left", process.display());
+    let left = std::fs::read_dir("/sys/fs/cgroup").expect("cgroups are mounted").flatten();
+    let left =
+        left.flat_map(|hierarchy| names.iter().map(move |name| hierarchy.path().join("aurae").join(name)));
+    assert!(left.filter(|directory| directory.exists()).count() == 0);
+}
+
 /// The real `auraed` in a directory of its own.
 struct Daemon {
     directory: PathBuf,

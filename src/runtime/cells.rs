@@ -10,9 +10,10 @@ use super::error::Error;
 use super::info::CellInfo;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
-use super::registry::{Executable, FreeingCell, Registry, Reservation, StoppingExecutable};
+use super::registry::{Executable, FreeingCell, MayRemove, Registry, Reservation, StoppingExecutable};
 use super::spec::{CellSpec, ExecutableSpec};
 use crate::sys::open_files::OpenFilesLimit;
+use crate::sys::spawn::Spawned;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
@@ -64,8 +65,9 @@ impl Cells {
     /// The caller holds the lock that says that no such daemon lives. Nothing else here ever waits.
     pub fn open(config: CellsConfig) -> Result<Self, Error> {
         let hierarchies = Hierarchies::detect()?;
+        // First what leaves nothing behind when it fails.
+        let launcher = Launcher::new(&config.shell, config.open_files, hierarchies.tracking.version)?;
         let tree = Tree::open(&hierarchies, &config.slice)?;
-        let launcher = Launcher::new(&config.shell, config.open_files, tree.base().version())?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         Ok(Self { tree, launcher, registry: Mutex::default() })
     }
@@ -93,6 +95,11 @@ impl Cells {
         self.tree.close()
     }
 
+    /// Orders SIGKILL for all that runs in any cell, for a daemon that is told not to wait.
+    pub fn kill_all(&self) -> Result<(), Error> {
+        self.tree.base().kill()
+    }
+
     /// Makes a cell with its limits; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
         let number = self.registry().reserve_cell(&spec)?;
@@ -106,6 +113,10 @@ impl Cells {
 
     /// Starts an executable in a cell. Returns when its command's shell runs, or nothing is left of the attempt.
     pub fn start(&self, cell: &CellName, spec: ExecutableSpec) -> Result<Started, Error> {
+        // A process that is born frozen does not execute, and this call would wait for it.
+        if self.tree.cell(cell).is_frozen()? {
+            return Err(Error::CellFrozen(cell.clone()));
+        }
         let reservation = self.registry().reserve_executable(cell, &spec.name, &spec.description)?;
         let Reservation { leaf: number, mut previous, mut stale } = reservation;
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
@@ -114,7 +125,7 @@ impl Cells {
         let launched =
             self.retire(cell, &spec.name, &mut previous).and_then(|()| self.launch(cell, &spec, number));
         match launched {
-            Ok(child) => self.commit(cell, &spec.name, number, child),
+            Ok(spawned) => Ok(self.commit(cell, &spec.name, number, spawned)),
             Err(error) => {
                 self.registry().cancel_executable(cell, &spec.name, number, previous);
                 Err(error)
@@ -163,7 +174,12 @@ impl Cells {
 
     /// Orders SIGKILL for all that runs in it, what is forked meanwhile included.
     pub fn kill(&self, ending: &Ending) -> Result<(), Error> {
-        let killed = ending.group.kill();
+        let mut killed = ending.group.kill();
+        if let Target::Cell { cell, .. } = &ending.target {
+            // What left the hierarchy that tracks may still be in one that limits, and would keep the cell from going.
+            let limiting = self.tree.limiting(cell);
+            killed = limiting.iter().fold(killed, |killed, group| killed.and(group.signal(Signal::SIGKILL)));
+        }
         for child in &ending.children {
             // One that left its cgroup (root can) is still ours.
             let _ = child.signal(Signal::SIGKILL);
@@ -183,12 +199,17 @@ impl Cells {
                 ending.removal.give();
             }
             Target::Cell { cell, number } => {
-                // Asked anew: a start that had begun before may have added one.
-                let Some((children, starting)) = self.registry().freeing_cell(cell, *number) else {
-                    return Ok(Finish::Done);
+                let may = self.registry().begin_removal(cell, *number);
+                let children = match may {
+                    MayRemove::Gone => return Ok(Finish::Done),
+                    MayRemove::Later => return Ok(Finish::Busy),
+                    MayRemove::Now(children) => children,
                 };
-                if starting || !all_reaped(&children) || self.tree.remove_cell(cell)? == Removal::Busy {
-                    return Ok(Finish::Busy);
+                let removed =
+                    if all_reaped(&children) { self.tree.remove_cell(cell) } else { Ok(Removal::Busy) };
+                if !matches!(removed, Ok(Removal::Gone)) {
+                    self.registry().cancel_removal(cell, *number);
+                    return removed.map(|_| Finish::Busy);
                 }
                 let notices = self.registry().remove_cell(cell, *number);
                 notices.iter().for_each(|notice| notice.give());
@@ -222,13 +243,13 @@ impl Cells {
         Ok(())
     }
 
-    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, number: u64) -> Result<Child, Error> {
+    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, number: u64) -> Result<Spawned, Error> {
         let leaf = self.leaf(cell, number);
-        leaf.create()?;
+        let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
         let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered) };
-        match self.launcher.launch(cell, spec, &destination) {
-            Ok(spawned) => Ok(Child::new(spawned.pid, spawned.pidfd)),
+        match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
+            Ok(spawned) => Ok(spawned),
             Err(error) => {
                 if !self.drop_leaf(cell, number) {
                     self.registry().keep_stale(cell, vec![number]);
@@ -238,20 +259,15 @@ impl Cells {
         }
     }
 
-    fn commit(
-        &self,
-        cell: &CellName,
-        name: &ExecutableName,
-        leaf: u64,
-        child: Child,
-    ) -> Result<Started, Error> {
+    fn commit(&self, cell: &CellName, name: &ExecutableName, leaf: u64, spawned: Spawned) -> Started {
+        let (child, pidfd) = Child::new(spawned.pid, spawned.pidfd);
         let child = Arc::new(child);
         let freeing = self.registry().commit_executable(cell, name, leaf, Arc::clone(&child));
         if freeing {
-            // Free has sent its SIGTERM already.
-            let _ = child.signal(Signal::SIGTERM);
+            // Free has sent its signals already, SIGKILL perhaps among them.
+            let _ = child.signal(Signal::SIGKILL);
         }
-        Ok(Started { pid: child.pid, exit: Exit { cell: cell.clone(), leaf, child } })
+        Started { pid: child.pid, exit: Exit { cell: cell.clone(), leaf, child, pidfd } }
     }
 
     fn leaf(&self, cell: &CellName, number: u64) -> Group {
@@ -277,8 +293,13 @@ impl Cells {
 
 /// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.
 fn terminate(ending: &Ending) {
+    let members = ending.group.processes().unwrap_or_default();
     if let Err(error) = ending.group.signal(Signal::SIGTERM) {
         log::warn!("while ending {}: {error}", ending.target);
+    }
+    // One that left its cgroup (root can) is still ours.
+    for child in ending.children.iter().filter(|child| !members.contains(&child.pid)) {
+        let _ = child.signal(Signal::SIGTERM);
     }
 }
 

@@ -9,43 +9,66 @@ use crate::sys::pidfd::{self, ExitReason};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A process that we started.
 #[derive(Debug)]
 pub(super) struct Child {
     pub pid: i32,
-    pidfd: OwnedFd,
     /// Held over the waitid, which doesn't block, so that ECHILD never means that another thread is about to store.
-    reason: Mutex<Option<ExitReason>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The descriptor is shared with the [`Exit`], and closed when both are done with it.
+    Running(Arc<OwnedFd>),
+    Ended(ExitReason),
 }
 
 impl Child {
-    pub fn new(pid: i32, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd, reason: Mutex::new(None) }
+    /// The child, and its exit to come.
+    pub fn new(pid: i32, pidfd: OwnedFd) -> (Self, Arc<OwnedFd>) {
+        let pidfd = Arc::new(pidfd);
+        (Self { pid, state: Mutex::new(State::Running(Arc::clone(&pidfd))) }, pidfd)
     }
 
     /// How it ended; `None` while it has not, or nobody has reaped it yet.
     pub fn reason(&self) -> Option<ExitReason> {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+        match *self.state() {
+            State::Running(_) => None,
+            State::Ended(reason) => Some(reason),
+        }
     }
 
     /// Reaps it if it has ended. `None` when it still runs.
     pub fn reap(&self) -> Option<ExitReason> {
-        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        if reason.is_none() {
+        let mut state = self.state();
+        if let State::Running(pidfd) = &*state {
             // The one error, ECHILD, says that somebody else has reaped it: the kernel does when SIGCHLD is ignored.
-            *reason = pidfd::reap(self.pidfd.as_fd()).unwrap_or(Some(ExitReason::Unknown));
+            let reason = pidfd::reap(pidfd.as_fd()).unwrap_or(Some(ExitReason::Unknown))?;
+            *state = State::Ended(reason);
         }
-        *reason
+        match *state {
+            State::Running(_) => None,
+            State::Ended(reason) => Some(reason),
+        }
     }
 
     /// Sends a signal. A process that has ended needs none, so that ESRCH is no error.
     pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
-        match pidfd::send_signal(self.pidfd.as_fd(), signal) {
+        let pidfd = match &*self.state() {
+            State::Running(pidfd) => Arc::clone(pidfd),
+            State::Ended(_) => return Ok(()),
+        };
+        match pidfd::send_signal(pidfd.as_fd(), signal) {
             Err(Errno::ESRCH) => Ok(()),
             other => other,
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,6 +87,7 @@ pub struct Exit {
     pub(super) cell: CellName,
     pub(super) leaf: u64,
     pub(super) child: Arc<Child>,
+    pub(super) pidfd: Arc<OwnedFd>,
 }
 
 impl Exit {
@@ -75,6 +99,6 @@ impl Exit {
 
 impl AsFd for Exit {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.child.pidfd.as_fd()
+        self.pidfd.as_fd()
     }
 }

@@ -33,6 +33,8 @@ pub enum Error {
     CellAllocating(CellName),
     #[error("cell \"{0}\" is being freed; nothing can be put into it")]
     CellFreeing(CellName),
+    #[error("cell \"{0}\" is frozen; thaw its cgroup first")]
+    CellFrozen(CellName),
     #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first")]
     CellHasChildren { cell: CellName, children: String },
     #[error("there are {CELLS_MAX} cells, which is the limit; free one first")]
@@ -72,7 +74,9 @@ pub enum Error {
     #[error("{field}: {asked} was written to {file}, but it reads {got}; the limit would not hold")]
     LimitNotTaken { field: &'static str, asked: String, file: PathBuf, got: String },
 
-    #[error("{path} exists, but was not made by this daemon; remove it or choose another cell name")]
+    #[error(
+        "{path} exists, but was not made by this daemon (\"tasks\" is the kernel's own on cgroup v1); remove it or choose another cell name"
+    )]
     PathTaken { path: PathBuf },
     #[error("cannot {verb} {path}: {errno}")]
     File { verb: &'static str, path: PathBuf, errno: Errno },
@@ -80,6 +84,8 @@ pub enum Error {
         "no cgroup hierarchy to track processes with: mount cgroup2, or the v1 freezer, where this daemon is a member"
     )]
     NoTracking,
+    #[error("no process can enter the cgroups below {path}: {why}; start this daemon in a cgroup of its own")]
+    NoDomain { path: PathBuf, why: &'static str },
     #[error("{path} still has processes of an earlier run after SIGKILL; end them, then start again")]
     SweepFailed { path: PathBuf },
     #[error("cannot make {0} ready: {1}")]
@@ -94,9 +100,10 @@ impl Error {
             Self::CellExists(_) | Self::ExecutableExists { .. } | Self::ProcessesLeft { .. } => {
                 Kind::AlreadyExists
             }
-            Self::CellAllocating(_) | Self::CellFreeing(_) | Self::CellHasChildren { .. } => {
-                Kind::FailedPrecondition
-            }
+            Self::CellAllocating(_)
+            | Self::CellFreeing(_)
+            | Self::CellFrozen(_)
+            | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. } | Self::ControllerMissing { .. } | Self::PathTaken { .. } => {
                 Kind::FailedPrecondition
             }
@@ -108,7 +115,7 @@ impl Error {
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::StillAlive { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
-            Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
+            Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
     }
 

@@ -49,6 +49,20 @@ struct Cell {
     stale: Vec<u64>,
     /// Of those that free it, from the first one on.
     removal: Option<Arc<RemovalNotice>>,
+    /// One of those that free it removes its directories now. The others wait for it: a slow one must not remove the
+    /// directories of the next cell of this name.
+    removing: bool,
+}
+
+/// Whether the directories of a cell that is being freed may be removed; see [`Registry::begin_removal`].
+pub enum MayRemove {
+    /// Somebody has finished before.
+    Gone,
+    /// An executable is still being started, or somebody else is at it.
+    Later,
+    /// By the caller, who says how it went with [`Registry::remove_cell`] or [`Registry::cancel_removal`]. These are the
+    /// processes that have to be reaped before.
+    Now(Vec<Arc<Child>>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,13 +152,20 @@ impl Registry {
         Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
     }
 
-    /// The processes of a cell that is being freed; `None` when that cell is gone.
-    ///
-    /// The flag says that one of its executables is still being started.
-    pub fn freeing_cell(&self, name: &CellName, number: u64) -> Option<(Vec<Arc<Child>>, bool)> {
-        let cell = self.cells.get(name).filter(|cell| cell.number == number)?;
-        let starting = cell.executables.values().any(|e| e.child.is_none());
-        Some((cell.children(), starting))
+    pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
+        let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
+        // Asked anew each time: a start that had begun before the Free may have added one.
+        if cell.removing || cell.executables.values().any(|e| e.child.is_none()) {
+            return MayRemove::Later;
+        }
+        cell.removing = true;
+        MayRemove::Now(cell.children())
+    }
+
+    pub fn cancel_removal(&mut self, name: &CellName, number: u64) {
+        if let Some(cell) = self.numbered(name, number) {
+            cell.removing = false;
+        }
     }
 
     /// Answers the notices to give, of the cell and of what was being stopped in it.
@@ -291,7 +312,15 @@ impl Registry {
 impl Cell {
     fn new(number: u64, spec: CellSpec) -> Self {
         let (executables, stale) = (BTreeMap::new(), Vec::new());
-        Self { number, spec, state: CellState::Allocating, executables, stale, removal: None }
+        Self {
+            number,
+            spec,
+            state: CellState::Allocating,
+            executables,
+            stale,
+            removal: None,
+            removing: false,
+        }
     }
 
     fn children(&self) -> Vec<Arc<Child>> {

@@ -90,10 +90,11 @@ pub(super) fn status(error: &runtime::Error) -> Status {
     use crate::runtime::ErrorKind;
     let code = match error.kind() {
         ErrorKind::Invalid(field) => {
-            return Status::bad_request(&[Violation {
-                field: field.to_owned(),
-                description: error.to_string(),
-            }]);
+            let text = error.to_string();
+            let description =
+                text.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+            let violation = Violation { field: field.to_owned(), description: description.to_owned() };
+            return Status::bad_request(&[violation]);
         }
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::AlreadyExists => Code::AlreadyExists,

@@ -5,18 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
 use smol::Timer;
 use smol::channel;
 use smol::future::FutureExt;
+use smol::lock::{Semaphore, SemaphoreGuardArc};
 
 use super::cells::{Runtime, status};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
-    BUSY_RETRIES, BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY,
+    BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, KILL_TIMEOUT, POOL_QUEUE_MAX,
+    QUEUE_RETRY_DELAY, STARTS_MAX,
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit, Finish,
@@ -30,12 +32,15 @@ pub struct Supervisor {
     pool: Pool,
     tasks: Tasks,
     grace: Duration,
+    /// Places for ends under way.
+    ends: Arc<Semaphore>,
+    starts: Arc<Starts>,
 }
 
 impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
     pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
-        Self { cells, pool, tasks, grace }
+        Self { cells, pool, tasks, grace, ends: Arc::new(Semaphore::new(ENDS_MAX)), starts: Arc::default() }
     }
 
     /// Whether the pool takes jobs and the cgroups can be used.
@@ -54,36 +59,79 @@ impl Supervisor {
         }
     }
 
-    /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end.
-    pub async fn close(&self) {
+    /// Kills everything, and waits for nothing.
+    pub async fn kill_all(&self) {
+        if let Err(status) = self.run(|cells| cells.kill_all()).await {
+            log::error!("what runs in cells stays behind: {status}");
+        }
+    }
+
+    /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end. Says how
+    /// many cells stay behind.
+    pub async fn close(&self) -> usize {
         let mut levels = BTreeMap::new();
         collect_levels(self.cells.list(), 0, &mut levels);
+        let mut left = 0;
         for level in levels.into_values().rev() {
-            let ends: Vec<_> =
-                level.into_iter().map(|cell| (cell.clone(), self.begin_free(cell, None))).collect();
-            for (cell, end) in ends {
-                if let Err(status) = end.await {
-                    log::error!("cell {cell} stays behind: {status}");
+            for batch in level.chunks(ENDS_AT_STOP) {
+                let ends: Vec<_> =
+                    batch.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
+                for (cell, end) in ends {
+                    if let Err(status) = end.await {
+                        log::error!("cell {cell} stays behind: {status}");
+                        left += 1;
+                    }
                 }
             }
         }
         if let Err(status) = self.run(|cells| cells.close()).await {
             log::error!("the daemon's own cgroups stay behind: {status}");
         }
+        left
     }
 
-    /// Starts to free a cell, at once; the future only waits for the outcome.
+    /// Begins to free a cell, at once; the future only waits for the outcome.
     fn begin_free(
         &self,
         cell: CellName,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send + use<> {
+        self.begin_end(grace, move |cells| cells.free(&cell))
+    }
+
+    /// Begins an end with `begin` and sees it through, whether or not the caller stays to hear of it.
+    fn begin_end<Begin>(
+        &self,
+        grace: Option<Duration>,
+        begin: Begin,
+    ) -> impl Future<Output = Result<(), Status>> + Send + use<Begin>
+    where
+        Begin: FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
+    {
+        let (result, done) = channel::bounded(1);
         let supervisor = self.clone();
-        self.see_through(async move {
-            let ending = supervisor.run(move |cells| cells.free(&cell)).await?;
-            let grace = grace.unwrap_or(supervisor.grace);
-            supervisor.end(ending, grace).await
-        })
+        self.tasks.spawn("an end", async move {
+            // The caller may have gone.
+            let _ = result.try_send(supervisor.see_through(grace, begin).await);
+        });
+        async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
+    }
+
+    async fn see_through(
+        self,
+        grace: Option<Duration>,
+        begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
+    ) -> Result<(), Status> {
+        let place = self.ends.try_acquire_arc().ok_or_else(|| {
+            let text =
+                format!("{ENDS_MAX} executables and cells are being ended, the limit; try again later");
+            Status::new(Code::ResourceExhausted, text)
+        })?;
+        let ending = self.run(begin).await?;
+        let grace = grace.unwrap_or(self.grace);
+        let ended = self.end(ending, grace).await;
+        drop(place);
+        ended
     }
 
     /// A job that nothing else depends on: refused when the pool is full.
@@ -129,50 +177,49 @@ impl Supervisor {
         }
     }
 
-    /// Runs `work` to its end, whether or not the caller stays to hear of it.
-    fn see_through<Work>(&self, work: Work) -> impl Future<Output = Result<(), Status>> + Send + use<Work>
-    where
-        Work: Future<Output = Result<(), Status>> + Send + 'static,
-    {
-        let (result, done) = channel::bounded(1);
-        self.tasks.spawn("an end", async move {
-            // The caller may have gone.
-            let _ = result.try_send(work.await);
-        });
-        async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
-    }
-
-    /// From SIGTERM, which has been sent, to nothing left.
+    /// From SIGTERM, which has been sent, to nothing left: waits out the grace period, kills, waits again.
     async fn end(self, ending: Ending, grace: Duration) -> Result<(), Status> {
         let ending = Arc::new(ending);
-        let outcome = self.empty(&ending, grace).await;
-        let outcome = match outcome {
-            Ok(true) => self.finish(&ending).await,
-            Ok(false) => Ok(false),
-            Err(status) => Err(status),
-        };
-        if let Ok(true) = outcome {
-            return Ok(());
-        }
-        let error = self.run_step(move |cells| cells.give_up(&ending)).await?;
-        Err(outcome.err().unwrap_or_else(|| status(&error)))
-    }
-
-    /// Waits out the grace period, then kills. False when processes are left even so.
-    async fn empty(&self, ending: &Arc<Ending>, grace: Duration) -> Result<bool, Status> {
-        if self.wait_empty(ending, grace).await? {
-            return Ok(true);
+        match self.ended_by(Instant::now() + grace, &ending).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // Whatever kept us from waiting must not keep us from ending.
+            Err(status) => log::warn!("killing without a grace period: {status}"),
         }
         let killed = ending.clone();
         self.run_step(move |cells| cells.kill(&killed)).await?.map_err(|error| status(&error))?;
-        self.wait_empty(ending, KILL_TIMEOUT).await
+        if self.ended_by(Instant::now() + KILL_TIMEOUT, &ending).await? {
+            return Ok(());
+        }
+        let error = self.run_step(move |cells| cells.give_up(&ending)).await?;
+        Err(status(&error))
     }
 
-    async fn wait_empty(&self, ending: &Arc<Ending>, timeout: Duration) -> Result<bool, Status> {
-        let deadline = Instant::now() + timeout;
+    /// Waits until nothing runs, and removes it. False when the deadline came first.
+    async fn ended_by(&self, deadline: Instant, ending: &Arc<Ending>) -> Result<bool, Status> {
+        if !self.empty_by(deadline, ending).await? {
+            return Ok(false);
+        }
+        loop {
+            let finished = ending.clone();
+            match self
+                .run_step(move |cells| cells.finish(&finished))
+                .await?
+                .map_err(|error| status(&error))?
+            {
+                Finish::Done => return Ok(true),
+                // The kernel needs a moment after the last exit; or a process has left its cgroup and still runs.
+                Finish::Busy if Instant::now() < deadline => Timer::after(BUSY_RETRY_DELAY).await,
+                Finish::Busy => return Ok(false),
+            };
+        }
+    }
+
+    async fn empty_by(&self, deadline: Instant, ending: &Arc<Ending>) -> Result<bool, Status> {
         let watched = ending.clone();
         let emptied = self.run_step(move |_| watched.watch()).await?.map_err(|error| status(&error))?;
-        while !emptied.is_empty().map_err(|error| status(&error))? {
+        let emptied = Arc::new(emptied);
+        while !self.is_empty(&emptied).await? {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
@@ -181,20 +228,69 @@ impl Supervisor {
         Ok(true)
     }
 
-    /// Removes what is empty. The kernel may need a moment after the last exit before it lets go of a cgroup.
-    async fn finish(&self, ending: &Arc<Ending>) -> Result<bool, Status> {
-        for _ in 0..BUSY_RETRIES {
-            let finished = ending.clone();
-            match self
-                .run_step(move |cells| cells.finish(&finished))
-                .await?
-                .map_err(|error| status(&error))?
-            {
-                Finish::Done => return Ok(true),
-                Finish::Busy => Timer::after(BUSY_RETRY_DELAY).await,
-            };
+    /// One small read where the kernel keeps the answer; a walk through directories, for the pool, where it does not.
+    async fn is_empty(&self, emptied: &Arc<Emptied>) -> Result<bool, Status> {
+        let looked = match emptied.readiness() {
+            Some(_) => emptied.is_empty(),
+            None => {
+                let emptied = emptied.clone();
+                self.run_step(move |_| emptied.is_empty()).await?
+            }
+        };
+        looked.map_err(|error| status(&error))
+    }
+}
+
+/// Whose turn it is to start a process. A start holds a thread of the pool until the program runs, which in a cell that
+/// has used up its cpu time takes long: so one at a time in each cell, and never on all threads.
+struct Starts {
+    cells: Mutex<BTreeMap<CellName, Arc<Semaphore>>>,
+    threads: Arc<Semaphore>,
+}
+
+/// To be held while a process is started. The places are given back first, then their record.
+struct Turn {
+    _in_cell: SemaphoreGuardArc,
+    _thread: SemaphoreGuardArc,
+    _record: CellStarts,
+}
+
+/// The starts of one cell, for as long as somebody makes or waits for one.
+struct CellStarts {
+    starts: Arc<Starts>,
+    cell: CellName,
+    semaphore: Arc<Semaphore>,
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self { cells: Mutex::default(), threads: Arc::new(Semaphore::new(STARTS_MAX)) }
+    }
+}
+
+impl Starts {
+    async fn turn(self: &Arc<Self>, cell: &CellName) -> Turn {
+        let semaphore =
+            self.cells().entry(cell.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))).clone();
+        let record = CellStarts { starts: self.clone(), cell: cell.clone(), semaphore };
+        // In this order, so that nobody who waits for its cell keeps a thread from others.
+        let in_cell = record.semaphore.acquire_arc().await;
+        let thread = self.threads.acquire_arc().await;
+        Turn { _in_cell: in_cell, _thread: thread, _record: record }
+    }
+
+    fn cells(&self) -> MutexGuard<'_, BTreeMap<CellName, Arc<Semaphore>>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for CellStarts {
+    fn drop(&mut self) {
+        let mut cells = self.starts.cells();
+        // The map's handle and this one: nobody else waits.
+        if Arc::strong_count(&self.semaphore) <= 2 {
+            cells.remove(&self.cell);
         }
-        Ok(false)
     }
 }
 
@@ -247,8 +343,10 @@ impl Runtime for Supervisor {
     }
 
     async fn start(&self, cell: CellName, spec: ExecutableSpec) -> Result<i32, Status> {
+        let turn = self.starts.turn(&cell).await;
         let supervisor = self.clone();
         self.run(move |cells| {
+            let _turn = turn;
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
             supervisor.tasks.spawn("the watch for an exit", supervisor.clone().watch(started.exit));
@@ -263,13 +361,7 @@ impl Runtime for Supervisor {
         executable: ExecutableName,
         grace: Option<Duration>,
     ) -> Result<(), Status> {
-        let supervisor = self.clone();
-        self.see_through(async move {
-            let ending = supervisor.run(move |cells| cells.stop(&cell, &executable)).await?;
-            let grace = grace.unwrap_or(supervisor.grace);
-            supervisor.end(ending, grace).await
-        })
-        .await
+        self.begin_end(grace, move |cells| cells.stop(&cell, &executable)).await
     }
 
     async fn free(&self, cell: CellName, grace: Option<Duration>) -> Result<(), Status> {

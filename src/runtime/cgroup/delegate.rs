@@ -38,27 +38,56 @@ pub fn enable(directory: &Path) -> Result<Vec<&'static str>, Error> {
     Ok(enabled)
 }
 
-/// Makes the daemon's own cgroup one that may give controllers to its children. `false` when it has to stay as it is.
-pub fn vacate(own: &Path) -> Result<bool, Error> {
+/// Makes the daemon's own cgroup one that may give controllers to its children; or says what hinders that.
+pub fn vacate(own: &Path) -> Result<Option<String>, Error> {
     // The root of a hierarchy is exempt from the rule, and is the one cgroup without this file.
-    let is_root = !own.join("cgroup.type").exists();
-    if is_root || listed(&own.join("cgroup.controllers"))?.is_empty() {
-        return Ok(true);
+    let Some(kind) = file::read_if_there(&own.join("cgroup.type"))? else { return Ok(None) };
+    if matches!(kind.trim_end(), "threaded" | "domain invalid") {
+        return Err(Error::NoDomain { path: own.to_owned(), why: "it is part of a threaded cgroup" });
     }
-    let processes = group::processes_in(own)?;
-    let this = i32::try_from(std::process::id()).unwrap_or_default();
-    if processes.iter().any(|pid| *pid != this) {
-        log::warn!(
-            "{} has {} other processes: cells get no limits; start the daemon in a cgroup of its own",
-            own.display(),
-            processes.len() - usize::from(processes.contains(&this)),
+    // As text: a process that our pid namespace doesn't show stands there as 0, more than once perhaps.
+    let processes = file::read(&own.join("cgroup.procs"))?;
+    let this = std::process::id().to_string();
+    if processes.is_empty() {
+        return Ok(None);
+    }
+    withdraw(own)?;
+    if listed(&own.join("cgroup.controllers"))?.is_empty() {
+        return Ok(None);
+    }
+    let others = processes.lines().filter(|pid| *pid != this).count();
+    if others > 0 {
+        let hindrance = format!(
+            "{} has {others} other processes, and may not give controllers as long as it has any; start the daemon in a \
+             cgroup of its own (systemd: a service or scope with Delegate=yes)",
+            own.display()
         );
-        return Ok(false);
+        log::warn!("cells get no limits: {hindrance}");
+        return Ok(Some(hindrance));
     }
-    if processes.contains(&this) {
+    if processes.lines().any(|pid| pid == this) {
         move_into_leaf(own)?;
     }
-    Ok(true)
+    Ok(None)
+}
+
+/// Has `own` give no controllers any more. An earlier run, or whoever made the cgroup, may have left them on; with
+/// processes in `own` the kernel then makes it `domain threaded`, and lets no process into what is below (EOPNOTSUPP).
+///
+/// Cgroups that others have made would lose their limits by it, so that these stand in the way.
+fn withdraw(own: &Path) -> Result<(), Error> {
+    let switch = own.join("cgroup.subtree_control");
+    let given = file::read(&switch)?;
+    let off: Vec<String> = given.split_whitespace().map(|controller| format!("-{controller}")).collect();
+    if off.is_empty() {
+        return Ok(());
+    }
+    let is_ours = |directory: &PathBuf| directory.file_name().is_some_and(|name| name == DAEMON_LEAF);
+    if !group::subdirectories(own)?.iter().all(is_ours) {
+        let why = "it gives controllers to cgroups that others have made, and has processes itself";
+        return Err(Error::NoDomain { path: own.to_owned(), why });
+    }
+    file::write(&switch, &off.join(" ")).map_err(|errno| Error::File { verb: "write", path: switch, errno })
 }
 
 fn move_into_leaf(own: &Path) -> Result<(), Error> {

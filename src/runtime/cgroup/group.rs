@@ -4,7 +4,7 @@
 
 use super::super::error::{Error, errno_of};
 use super::{Version, file};
-use crate::limits::{SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
+use crate::limits::{LEAF_DEPTH_MAX, LEAF_DESCENDANTS_MAX, SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
 use crate::sys::{pidfd, watch::ChangeWatch};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -40,10 +40,6 @@ impl Group {
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    pub fn version(&self) -> Version {
-        self.version
     }
 
     pub fn child(&self, name: impl AsRef<Path>) -> Self {
@@ -88,7 +84,8 @@ impl Group {
             let switch = self.path.join("cgroup.kill");
             match file::write(&switch, "1") {
                 Ok(()) => return Ok(()),
-                Err(Errno::ENOENT | Errno::ENODEV) => {}
+                // EOPNOTSUPP: a threaded cgroup.
+                Err(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP) => {}
                 Err(errno) => return Err(Error::File { verb: "write", path: switch, errno }),
             }
         }
@@ -99,17 +96,31 @@ impl Group {
     }
 
     fn freeze(&self, frozen: bool) -> Result<(), Error> {
-        let (name, value) = match (self.version, frozen) {
-            (Version::V1, true) => ("freezer.state", "FROZEN"),
-            (Version::V1, false) => ("freezer.state", "THAWED"),
-            (Version::V2, true) => ("cgroup.freeze", "1"),
-            (Version::V2, false) => ("cgroup.freeze", "0"),
-        };
-        let path = self.path.join(name);
-        match file::write(&path, value) {
-            Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
-            Err(errno) => Err(Error::File { verb: "write", path, errno }),
+        match (self.version, frozen) {
+            (Version::V1, true) => write_if_there(self.path.join("freezer.state"), "FROZEN"),
+            // Each by itself: one inside may have been frozen by what runs in it.
+            (Version::V1, false) => descendants(&self.path)?
+                .into_iter()
+                .try_for_each(|directory| write_if_there(directory.join("freezer.state"), "THAWED")),
+            (Version::V2, true) => write_if_there(self.path.join("cgroup.freeze"), "1"),
+            (Version::V2, false) => write_if_there(self.path.join("cgroup.freeze"), "0"),
         }
+    }
+
+    /// Whether it is frozen, or is about to be: by itself, or with a cgroup around it.
+    pub fn is_frozen(&self) -> Result<bool, Error> {
+        // v2 says at first what was asked for, and `frozen` in the events when all of it has come to rest.
+        let signs: &[(&str, &[&str])] = match self.version {
+            Version::V1 => &[("freezer.state", &["FROZEN", "FREEZING"])],
+            Version::V2 => &[("cgroup.freeze", &["1"]), ("cgroup.events", &["frozen 1"])],
+        };
+        for (name, lines) in signs {
+            let state = file::read_if_there(&self.path.join(name))?;
+            if state.is_some_and(|state| state.lines().any(|line| lines.contains(&line))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether nothing runs in it or below it. A zombie does not count.
@@ -140,9 +151,15 @@ impl Group {
         Ok(Some(Changes { watch, path }))
     }
 
-    /// Makes the directory, which must not be there yet.
-    pub fn create(&self) -> Result<(), Error> {
-        create(&self.path)
+    /// Makes the directory of a leaf, which must not be there yet. What runs in it may make cgroups inside, but on v2 no
+    /// more than can be walked when they are removed.
+    pub fn create_leaf(&self) -> Result<(), Error> {
+        create(&self.path)?;
+        if self.version == Version::V2 {
+            write_if_there(self.path.join("cgroup.max.depth"), &LEAF_DEPTH_MAX.to_string())?;
+            write_if_there(self.path.join("cgroup.max.descendants"), &LEAF_DESCENDANTS_MAX.to_string())?;
+        }
+        Ok(())
     }
 
     /// Removes the cgroup, and what its processes may have made below it.
@@ -191,10 +208,8 @@ pub fn remove(path: &Path) -> Result<Removal, Error> {
         return Ok(Removal::Gone);
     }
     let directories = descendants(path)?;
-    for directory in &directories {
-        if !processes_in(directory)?.is_empty() {
-            return Ok(Removal::Busy);
-        }
+    if is_populated(path, &directories)? {
+        return Ok(Removal::Busy);
     }
     // Deepest first; the directory itself comes last.
     let mut removal = Removal::Gone;
@@ -202,6 +217,19 @@ pub fn remove(path: &Path) -> Result<Removal, Error> {
         removal = remove_one(directory)?;
     }
     Ok(removal)
+}
+
+/// Whether anything runs in the first of these directories or below it, which the others are.
+fn is_populated(path: &Path, directories: &[PathBuf]) -> Result<bool, Error> {
+    if let Some(events) = file::read_if_there(&path.join("cgroup.events"))? {
+        return Ok(!says_empty(&events));
+    }
+    for directory in directories {
+        if !processes_in(directory)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes one directory and nothing below it: busy when something is.
@@ -225,7 +253,7 @@ pub fn descendants(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, Error> {
+pub fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let fail = |error: &io::Error| Error::file("list", path, error);
     let entries = match fs::read_dir(path) {
         Err(error) if is_gone(&error) => return Ok(Vec::new()),
@@ -243,8 +271,21 @@ fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// Pids in this cgroup alone. 0 stands for a process that our pid namespace doesn't show, which nobody can signal by it.
 pub fn processes_in(directory: &Path) -> Result<BTreeSet<i32>, Error> {
-    let procs = file::read_if_there(&directory.join("cgroup.procs"))?.unwrap_or_default();
-    Ok(procs.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+    let procs = match file::read_if_there(&directory.join("cgroup.procs")) {
+        // A threaded cgroup, which a workload may make of one of its own: the domain above lists its processes.
+        Err(Error::File { errno: Errno::EOPNOTSUPP, .. }) => return Ok(BTreeSet::new()),
+        procs => procs?.unwrap_or_default(),
+    };
+    // Whole lines only: the last one may be cut where the reading was bounded.
+    let whole = procs.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    Ok(whole.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+}
+
+fn write_if_there(path: PathBuf, value: &str) -> Result<(), Error> {
+    match file::write(&path, value) {
+        Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+        Err(errno) => Err(Error::File { verb: "write", path, errno }),
+    }
 }
 
 /// Signals each process of one directory that is not yet in `known`, and puts it there.

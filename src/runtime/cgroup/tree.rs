@@ -31,6 +31,10 @@ enum Controller {
     Missing(String),
 }
 
+/// What cannot be limited when a controller is missing.
+const CPU_LIMIT: &str = "cpu time without the cgroup controller cpu";
+const CPUSET_LIMIT: &str = "cpus or memory nodes without the cgroup controller cpuset";
+
 impl Tree {
     /// Sweeps what an earlier run left under `slice`, and makes our directories anew.
     pub fn open(hierarchies: &Hierarchies, slice: &str) -> Result<Self, Error> {
@@ -46,17 +50,18 @@ impl Tree {
         sweep::sweep(&tracking, &limiting)?;
 
         let mut made = Made::default();
-        let on_v2 = match tracked.version {
+        let (on_v2, hindrance) = match tracked.version {
             Version::V1 => {
                 made.create(tracking.path())?;
-                Vec::new()
+                (Vec::new(), None)
             }
             Version::V2 => open_v2(&mut made, &own, tracking.path())?,
         };
+        let missing = || hindrance.clone().unwrap_or_else(|| missing_reason(tracked.version, &own));
         let controller = |v1: Option<PathBuf>, name: &str| match v1 {
             Some(base) => Controller::V1(base),
             None if on_v2.contains(&name) => Controller::V2,
-            None => Controller::Missing(missing_reason(tracked.version, &own)),
+            None => Controller::Missing(missing()),
         };
         let tree = Self {
             unified: hierarchies.unified,
@@ -101,11 +106,7 @@ impl Tree {
     pub fn create_cell(&self, spec: &CellSpec) -> Result<(), Error> {
         self.check_controllers(spec)?;
         let mut made = Made::default();
-        if self.has_v2_controller()
-            && let Some(parent) = spec.name.parent()
-        {
-            delegate::enable(self.cell(&parent).path())?;
-        }
+        self.delegate_to(spec)?;
         let tracked = self.cell(&spec.name);
         made.create(tracked.path())?;
         self.make_v1(&mut made, Path::new(spec.name.as_str()))?;
@@ -123,6 +124,12 @@ impl Tree {
             }
         }
         Ok(removal)
+    }
+
+    /// The cell's groups in the v1 hierarchies that limit.
+    pub fn limiting(&self, name: &CellName) -> Vec<Group> {
+        let paths = self.v1_bases().into_iter().map(|base| base.join(name.as_str()));
+        paths.map(|path| Group::new(Version::V1, path)).collect()
     }
 
     /// The `cgroup.procs` files that a process of this cell enters by itself; with `leaf` when it is not born there.
@@ -154,6 +161,25 @@ impl Tree {
         }
     }
 
+    /// Has the parent give the v2 controllers to its children, for each cell anew: systemd takes back what it did not
+    /// delegate.
+    fn delegate_to(&self, spec: &CellSpec) -> Result<(), Error> {
+        if !self.has_v2_controller() {
+            return Ok(());
+        }
+        let parent = spec.name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
+        let given = delegate::enable(parent.path())?;
+        let check = |wanted: bool, controller: &Controller, name, limit| {
+            if !wanted || *controller != Controller::V2 || given.contains(&name) {
+                return Ok(());
+            }
+            let reason = missing_reason(Version::V2, parent.path());
+            Err(Error::ControllerMissing { limit, reason })
+        };
+        check(spec.cpu != CpuLimits::default(), &self.cpu, "cpu", CPU_LIMIT)?;
+        check(spec.cpuset != CpusetLimits::default(), &self.cpuset, "cpuset", CPUSET_LIMIT)
+    }
+
     /// A limit without its controller is refused before anything is made.
     fn check_controllers(&self, spec: &CellSpec) -> Result<(), Error> {
         let check = |wanted: bool, controller: &Controller, limit| match controller {
@@ -162,9 +188,8 @@ impl Tree {
             }
             _ => Ok(()),
         };
-        check(spec.cpu != CpuLimits::default(), &self.cpu, "cpu time without the cgroup controller cpu")?;
-        let cpus = "cpus or memory nodes without the cgroup controller cpuset";
-        check(spec.cpuset != CpusetLimits::default(), &self.cpuset, cpus)
+        check(spec.cpu != CpuLimits::default(), &self.cpu, CPU_LIMIT)?;
+        check(spec.cpuset != CpusetLimits::default(), &self.cpuset, CPUSET_LIMIT)
     }
 
     fn has_v2_controller(&self) -> bool {
@@ -189,14 +214,15 @@ impl Tree {
     }
 }
 
-/// Makes our directory in the v2 hierarchy and answers the controllers that cells have there.
-fn open_v2(made: &mut Made, own: &Path, base: &Path) -> Result<Vec<&'static str>, Error> {
-    let may_give = delegate::vacate(own)?;
-    if may_give {
+/// Makes our directory in the v2 hierarchy and answers the controllers that cells have there, or what hinders that.
+fn open_v2(made: &mut Made, own: &Path, base: &Path) -> Result<(Vec<&'static str>, Option<String>), Error> {
+    let hindrance = delegate::vacate(own)?;
+    if hindrance.is_none() {
         delegate::enable(own)?;
     }
     made.create(base)?;
-    if may_give { delegate::enable(base) } else { Ok(Vec::new()) }
+    let given = if hindrance.is_none() { delegate::enable(base)? } else { Vec::new() };
+    Ok((given, hindrance))
 }
 
 fn missing_reason(tracking: Version, own: &Path) -> String {
