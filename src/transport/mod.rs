@@ -56,6 +56,7 @@ pub struct Server<S> {
     connections: Counter,
     streams: Counter,
     request_bytes: Counter,
+    answer_bytes: Counter,
     /// Somebody waits to give memory back.
     settling: AtomicBool,
 }
@@ -75,6 +76,7 @@ impl<S: Service> Server<S> {
             connections: Counter::new(limits::CONNECTIONS_MAX),
             streams: Counter::new(limits::STREAMS_MAX),
             request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
+            answer_bytes: Counter::new(limits::ANSWER_BYTES_HELD_MAX),
             settling: AtomicBool::new(false),
         })
     }
@@ -176,6 +178,11 @@ impl Permit {
         let grown = self.count.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_ok();
         self.amount += if grown { amount } else { 0 };
         grown
+    }
+
+    /// Gives back what is above `amount`.
+    fn shrink_to(&mut self, amount: usize) {
+        self.give_back(self.amount.saturating_sub(amount));
     }
 
     /// Gives back `amount`, or all that there is of it.
