@@ -134,6 +134,11 @@ pub const STOP_GRACE_MAX: Duration = Duration::from_secs(3600);
 pub const HEALTH_CACHED_FOR: Duration = Duration::from_secs(1);
 /// A probe of the pool and the cgroups that takes longer means that they are stuck: it is a job of microseconds.
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often somebody who watches has the daemon probed, when nobody else asks: soon enough for a load balancer, and
+/// still next to nothing. Without a watcher nothing is probed.
+pub const HEALTH_WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+const _: () = assert!(HEALTH_CACHED_FOR.as_millis() < HEALTH_WATCH_INTERVAL.as_millis());
 
 // The worst case
 

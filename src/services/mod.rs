@@ -37,7 +37,7 @@ impl<R: Runtime> Services<R> {
     pub fn new(vitals: Arc<Vitals>, runtime: R) -> Self {
         Self {
             discovery: Discovery { vitals: vitals.clone() },
-            health: HealthService { vitals },
+            health: HealthService::new(vitals),
             reflection: Reflection,
             cells: Cells { runtime },
         }
