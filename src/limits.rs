@@ -110,6 +110,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two lines in the log about connections that are closed because there are too many.
+pub const CROWD_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// Connections that wait for accept(2); a burst of clients fits.
 pub const ACCEPT_BACKLOG: i32 = 128;
 /// From the start, or the close of the last connection, to giving back memory that is no longer needed.

@@ -22,9 +22,9 @@ mod scanner;
 mod socket;
 mod wire;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use smol::Executor;
 use smol::channel::{self, Receiver, Sender};
@@ -57,6 +57,8 @@ pub struct Server<S> {
     streams: Counter,
     request_bytes: Counter,
     answer_bytes: Counter,
+    /// When it was last said that there are too many connections.
+    crowd_told: Pace,
     /// Somebody waits to give memory back.
     settling: AtomicBool,
 }
@@ -77,6 +79,7 @@ impl<S: Service> Server<S> {
             streams: Counter::new(limits::STREAMS_MAX),
             request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
             answer_bytes: Counter::new(limits::ANSWER_BYTES_HELD_MAX),
+            crowd_told: Pace::new(limits::CROWD_TOLD_EVERY),
             settling: AtomicBool::new(false),
         })
     }
@@ -133,6 +136,28 @@ impl Stop {
     /// Resolves when the order has been given.
     pub async fn ordered(&self) {
         let _ = self.0.recv().await;
+    }
+}
+
+/// Keeps what peers can bring about as often as they like from filling the log.
+struct Pace {
+    interval: Duration,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Self {
+        Self { interval, last: Mutex::default() }
+    }
+
+    /// True at most once per interval.
+    fn is_due_at(&self, now: Instant) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= self.interval);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
     }
 }
 
@@ -196,5 +221,18 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back(self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_lets_one_through_per_interval() {
+        let pace = Pace::new(Duration::from_secs(1));
+        let start = Instant::now();
+        let due = [0, 1, 999, 1000, 1001, 2000].map(|ms| pace.is_due_at(start + Duration::from_millis(ms)));
+        assert_eq!(due, [true, false, false, true, false, true]);
     }
 }
