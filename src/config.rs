@@ -1,6 +1,6 @@
 //! What the daemon is told at its start: flags, then environment, then defaults; read once into a [`Config`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -92,10 +92,15 @@ struct Flags {
 impl Command {
     /// Reads arguments (the program's name not among them) and environment.
     pub fn parse(
-        arguments: &[&str],
+        arguments: &[impl AsRef<OsStr>],
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, UsageError> {
-        let flags = match Flags::from_args(&["auraed"], arguments) {
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(|argument| utf8(argument.as_ref(), "the argument"))
+            .collect::<Result<_, _>>()
+            .map_err(UsageError)?;
+        let flags = match Flags::from_args(&["auraed"], &arguments) {
             Ok(flags) => flags,
             Err(exit) if exit.status.is_ok() => return Ok(Self::Print(exit.output)),
             Err(exit) => return Err(UsageError(exit.output)),
@@ -112,30 +117,50 @@ impl Command {
 
 impl Flags {
     fn resolve(self, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Config, String> {
-        let text = |name: &str| environment(name).map(|value| value.to_string_lossy().into_owned());
-        let is_set =
-            |name: &str| text(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+        let text =
+            |name: &str| environment(name).map(|value| utf8(&value, name).map(str::to_owned)).transpose();
+        let is_set = |name: &str| {
+            environment(name).is_some_and(|value| !matches!(value.as_encoded_bytes(), b"" | b"0" | b"false"))
+        };
         let path = |flag: Option<PathBuf>, name: &str, default: &str| {
             flag.or_else(|| environment(name).map(PathBuf::from)).unwrap_or_else(|| default.into())
         };
         let runtime_dir = path(self.runtime_dir, "AURAE_RUNTIME_DIR", "/run/aurae");
         let mut sockets = self.socket;
         if sockets.is_empty() {
-            sockets = text("AURAE_SOCKET").iter().flat_map(|s| s.split(',')).map(str::to_owned).collect();
+            sockets = text("AURAE_SOCKET")?.iter().flat_map(|s| s.split(',')).map(str::to_owned).collect();
         }
-        if sockets.is_empty() {
-            sockets.push(runtime_dir.join("aurae.sock").to_string_lossy().into_owned());
-        }
-        let verbose = self.verbose || is_set("AURAE_VERBOSE");
-        let level = self.log_level.or_else(|| text("AURAE_LOG_LEVEL"));
+        let sockets = if sockets.is_empty() {
+            vec![Address::Unix(runtime_dir.join("aurae.sock"))]
+        } else {
+            parse_sockets(&sockets, self.insecure_tcp || is_set("AURAE_INSECURE_TCP"))?
+        };
+        let log_level = match self.log_level {
+            Some(level) => parse_level(&level)?,
+            None if self.verbose => LevelFilter::Debug,
+            None => match text("AURAE_LOG_LEVEL")? {
+                Some(level) => parse_level(&level)?,
+                None if is_set("AURAE_VERBOSE") => LevelFilter::Debug,
+                None => LevelFilter::Info,
+            },
+        };
+        let stop_grace = match self.stop_grace_ms {
+            Some(grace) => Some(grace),
+            None => text("AURAE_STOP_GRACE_MS")?,
+        };
         Ok(Config {
-            sockets: parse_sockets(&sockets, self.insecure_tcp || is_set("AURAE_INSECURE_TCP"))?,
+            sockets,
             runtime_dir,
             library_dir: path(self.library_dir, "AURAE_LIBRARY_DIR", "/var/lib/aurae"),
-            log_level: parse_level(level.as_deref(), verbose)?,
-            stop_grace: parse_grace(self.stop_grace_ms.or_else(|| text("AURAE_STOP_GRACE_MS")).as_deref())?,
+            log_level,
+            stop_grace: parse_grace(stop_grace.as_deref())?,
         })
     }
+}
+
+/// Text, unless it would have to be guessed: replacing bytes would name another file.
+fn utf8<'a>(value: &'a OsStr, what: &str) -> Result<&'a str, String> {
+    value.to_str().ok_or_else(|| format!("{what} {value:?} is not UTF-8\n"))
 }
 
 fn parse_sockets(texts: &[String], insecure_tcp: bool) -> Result<Vec<Address>, String> {
@@ -164,12 +189,9 @@ fn parse_socket(text: &str, insecure_tcp: bool) -> Result<Address, String> {
     }
 }
 
-fn parse_level(text: Option<&str>, verbose: bool) -> Result<LevelFilter, String> {
-    let default = if verbose { LevelFilter::Debug } else { LevelFilter::Info };
-    text.map_or(Ok(default), |text| {
-        LevelFilter::from_str(text).map_err(|_| {
-            format!("--log-level {text:?} is not known; accepted: off, error, warn, info, debug, trace\n")
-        })
+fn parse_level(text: &str) -> Result<LevelFilter, String> {
+    LevelFilter::from_str(text).map_err(|_| {
+        format!("--log-level {text:?} is not known; accepted: off, error, warn, info, debug, trace\n")
     })
 }
 
@@ -186,11 +208,24 @@ fn parse_grace(text: Option<&str>) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     fn config(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, String> {
-        let lookup = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
-        match Command::parse(arguments, &lookup) {
+        config_of_bytes(
+            &arguments.iter().map(|argument| argument.as_bytes()).collect::<Vec<_>>(),
+            &environment.iter().map(|(name, value)| (*name, value.as_bytes())).collect::<Vec<_>>(),
+        )
+    }
+
+    fn config_of_bytes(arguments: &[&[u8]], environment: &[(&str, &[u8])]) -> Result<Config, String> {
+        let arguments: Vec<&OsStr> = arguments.iter().map(|argument| OsStr::from_bytes(argument)).collect();
+        let lookup = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsStr::from_bytes(value).to_owned())
+        };
+        match Command::parse(&arguments, &lookup) {
             Ok(Command::Run(config)) => Ok(config),
             Ok(Command::Print(text)) => panic!("printed {text}"),
             Err(UsageError(text)) => Err(text),
@@ -212,6 +247,39 @@ mod tests {
         let config = config(&["-r", "/f", "--stop-grace-ms", "9"], &environment).unwrap();
         assert_eq!(config.sockets, [Address::Unix("/f/aurae.sock".into())]);
         assert_eq!((config.stop_grace, config.log_level), (Duration::from_millis(9), LevelFilter::Warn));
+    }
+
+    #[test]
+    fn flags_win_also_where_two_set_the_log_level() {
+        let environment = [("AURAE_VERBOSE", "1"), ("AURAE_LOG_LEVEL", "warn")];
+        for (arguments, environment, expected) in [
+            (["--log-level", "error", "-v"].as_slice(), environment.as_slice(), LevelFilter::Error),
+            (&["-v"], &environment, LevelFilter::Debug),
+            (&[], &environment, LevelFilter::Warn),
+            (&[], &environment[..1], LevelFilter::Debug),
+            (&[], &[], LevelFilter::Info),
+        ] {
+            assert_eq!(config(arguments, environment).unwrap().log_level, expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_by_name() {
+        let text = config_of_bytes(&[b"--socket", b"/tmp/\xff.sock"], &[]).unwrap_err();
+        assert_eq!(text, "the argument \"/tmp/\\xFF.sock\" is not UTF-8\n");
+        for name in ["AURAE_SOCKET", "AURAE_LOG_LEVEL", "AURAE_STOP_GRACE_MS"] {
+            let text = config_of_bytes(&[], &[(name, b"\xff")]).unwrap_err();
+            assert_eq!(text, format!("{name} \"\\xFF\" is not UTF-8\n"));
+        }
+    }
+
+    #[test]
+    fn a_directory_may_have_any_name() {
+        let config =
+            config_of_bytes(&[], &[("AURAE_RUNTIME_DIR", b"/r\xff"), ("AURAE_LIBRARY_DIR", b"/l\xff")])
+                .unwrap();
+        assert_eq!(config.sockets, [Address::Unix(OsStr::from_bytes(b"/r\xff/aurae.sock").into())]);
+        assert_eq!(config.library_dir.as_os_str().as_bytes(), b"/l\xff");
     }
 
     #[test]

@@ -5,12 +5,13 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 use async_io::Async;
-use nix::fcntl::{Flock, FlockArg};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use smol::future::FutureExt;
@@ -73,15 +74,35 @@ fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
         |error: io::Error| format!("cannot use the runtime directory {}: {error}", runtime_dir.display());
     fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(failed)?;
     let path = runtime_dir.join("auraed.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = open_lock(&path)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EWOULDBLOCK => format!(
+        Errno::EWOULDBLOCK => format!(
             "another auraed runs on {}; stop it, or give this one another --runtime-dir",
             runtime_dir.display()
         ),
         errno => failed(errno.into()),
     })
 }
+
+/// The file is for its owner alone: whoever may open it may lock it (flock(2)), and keep us from starting.
+fn open_lock(path: &Path) -> Result<File, String> {
+    let failed = |error: io::Error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ELOOP) => {
+            format!("{} is a symbolic link, which is not followed; remove it", path.display())
+        }
+        _ => format!("cannot open the lock {}: {error}", path.display()),
+    };
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(LOCK_MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(path).map_err(failed)?;
+    // Older daemons made it with what the umask left.
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o7777 & !LOCK_MODE != 0 {
+        file.set_permissions(fs::Permissions::from_mode(LOCK_MODE)).map_err(failed)?;
+    }
+    Ok(file)
+}
+
+const LOCK_MODE: u32 = 0o600;
 
 fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
     let canonical = fs::canonicalize(runtime_dir).map_err(|error| {
@@ -188,5 +209,65 @@ impl Signals {
                 return Signal::try_from(number).map_or("a signal", Signal::as_str);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A runtime directory that goes with the test.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("auraed-lock-{}-{name}", std::process::id()));
+            fs::create_dir(&path).expect("the name is new");
+            Self(path)
+        }
+
+        fn lock(&self) -> PathBuf {
+            self.0.join("auraed.lock")
+        }
+
+        fn lock_mode(&self) -> u32 {
+            fs::metadata(self.lock()).expect("the lock is there").permissions().mode() & 0o7777
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_lock_is_for_its_owner_alone_and_held_once() {
+        let directory = Directory::new("new");
+        let _lock = lock(&directory.0).expect("the directory is free");
+        assert_eq!(directory.lock_mode(), 0o600);
+        let text = lock(&directory.0).expect_err("it is locked");
+        assert!(text.contains("another auraed runs on"), "{text}");
+    }
+
+    #[test]
+    fn an_older_lock_that_others_may_open_is_closed_to_them() {
+        let directory = Directory::new("old");
+        fs::write(directory.lock(), "").expect("a file");
+        fs::set_permissions(directory.lock(), fs::Permissions::from_mode(0o666)).expect("a mode");
+        let _lock = lock(&directory.0).expect("the directory is free");
+        assert_eq!(directory.lock_mode(), 0o600);
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused() {
+        let directory = Directory::new("link");
+        symlink(directory.0.join("target"), directory.lock()).expect("a link");
+        let text = lock(&directory.0).expect_err("a link");
+        assert!(text.contains("is a symbolic link"), "{text}");
+        assert!(!directory.0.join("target").exists());
     }
 }

@@ -19,14 +19,24 @@ pub const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
 pub const STATUS_BYTES_MAX: usize = 3 << 10;
 /// Below it gzip's own 18 bytes and the CPU cost more than they save.
 pub const GZIP_WORTH_TRYING_BYTES: usize = 1 << 10;
+/// Compressing an answer is one step on the executor, during which nothing else runs: some milliseconds at this size.
+/// What is larger goes as it is.
+pub const GZIP_BYTES_MAX: usize = 1 << 20;
 /// Inflated between two yields of the executor; takes a fraction of a millisecond.
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
 const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
+const _: () = assert!(GZIP_WORTH_TRYING_BYTES < GZIP_BYTES_MAX);
 const _: () = assert!(HEADER_LIST_SOFT_BYTES_MAX < HEADER_LIST_BYTES_MAX as usize);
 
 /// One answer that our client takes; a list of all cells is far smaller.
 pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// All answers, over all streams, that are larger than [`STREAM_ANSWER_BYTES`] and that peers have not read yet. The
+/// largest answer that our client takes fits once, an ordinary list some hundred times; what does not fit is refused
+/// with RESOURCE_EXHAUSTED.
+pub const ANSWER_BYTES_HELD_MAX: usize = 16 << 20;
+
+const _: () = assert!(ANSWER_BYTES_HELD_MAX >= ANSWER_BYTES_MAX);
 
 // The pool
 
@@ -54,6 +64,8 @@ pub const FRAME_BYTES_MAX: u32 = 16 << 10;
 pub const HEADER_TABLE_BYTES: u32 = 4 << 10;
 /// Stream items are joined up to this size before they are sent: one DATA frame, one capacity grant.
 pub const BATCH_BYTES: usize = SEND_BUFFER_BYTES;
+/// What each stream may hold of its answer without being asked: a full send buffer, and a batch that waits.
+pub const STREAM_ANSWER_BYTES: usize = SEND_BUFFER_BYTES + BATCH_BYTES;
 
 /// Streams that we reset and of which we still ignore late frames, per connection: all that may be open. A call that is
 /// refused before its body has come is one, and under load all are refused at once; late frames of a stream that h2
@@ -98,6 +110,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two lines in the log about connections that are closed because there are too many.
+pub const CROWD_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// Connections that wait for accept(2); a burst of clients fits.
 pub const ACCEPT_BACKLOG: i32 = 128;
 /// From the start, or the close of the last connection, to giving back memory that is no longer needed.
@@ -122,6 +136,11 @@ pub const STOP_GRACE_MAX: Duration = Duration::from_secs(3600);
 pub const HEALTH_CACHED_FOR: Duration = Duration::from_secs(1);
 /// A probe of the pool and the cgroups that takes longer means that they are stuck: it is a job of microseconds.
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often somebody who watches has the daemon probed, when nobody else asks: soon enough for a load balancer, and
+/// still next to nothing. Without a watcher nothing is probed.
+pub const HEALTH_WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+const _: () = assert!(HEALTH_CACHED_FOR.as_millis() < HEALTH_WATCH_INTERVAL.as_millis());
 
 // The worst case
 
@@ -145,8 +164,9 @@ const EXECUTABLE_BYTES: usize = 3 << 10;
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * (CONNECTION_BYTES + WINDOW_BYTES as usize + HEADER_LIST_BYTES_MAX as usize)
     + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
-    + STREAMS_MAX * (STREAM_BYTES + SEND_BUFFER_BYTES + BATCH_BYTES)
+    + STREAMS_MAX * (STREAM_BYTES + STREAM_ANSWER_BYTES)
     + REQUEST_BYTES_HELD_MAX
+    + ANSWER_BYTES_HELD_MAX
     + POOL_QUEUE_MAX * JOB_BYTES
     + CELLS_MAX * CELL_BYTES
     + EXECUTABLES_MAX * EXECUTABLE_BYTES;
@@ -163,6 +183,7 @@ pub fn table() -> String {
         ("request message", kib(REQUEST_BYTES_MAX)),
         ("requests held in all", kib(REQUEST_BYTES_HELD_MAX)),
         ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
+        ("unread answers in all", kib(ANSWER_BYTES_HELD_MAX)),
         ("send buffer per stream", kib(SEND_BUFFER_BYTES)),
         ("receive window", kib(WINDOW_BYTES as usize)),
         ("pool threads", POOL_THREADS.to_string()),

@@ -10,9 +10,7 @@ use auraed::daemon;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match Command::parse(&arguments, &|name| std::env::var_os(name)) {
         Ok(Command::Run(config)) => run(&config),
         // A closed pipe is the reader's choice, not a failure.

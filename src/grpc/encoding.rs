@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::status::{Code, Status};
-use crate::limits::{GZIP_WORTH_TRYING_BYTES, INFLATE_STEP_BYTES};
+use crate::limits::{GZIP_BYTES_MAX, GZIP_WORTH_TRYING_BYTES, INFLATE_STEP_BYTES};
 
 pub const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 pub const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -46,9 +46,9 @@ impl Encoding {
     }
 }
 
-/// The message compressed, or `None` where that would not pay.
+/// The message compressed, or `None` where that would not pay or keep the executor for too long.
 pub fn deflate(message: &[u8]) -> Option<Vec<u8>> {
-    if message.len() < GZIP_WORTH_TRYING_BYTES {
+    if !(GZIP_WORTH_TRYING_BYTES..=GZIP_BYTES_MAX).contains(&message.len()) {
         return None;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(message.len() / 2), flate2::Compression::fast());
@@ -153,9 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn large_messages_are_left_alone() {
+        assert_eq!(deflate(&vec![0; GZIP_BYTES_MAX + 1]), None);
+    }
+
+    #[test]
     fn a_bomb_stops_at_the_limit() {
-        let packed = deflate(&vec![0; 10 << 20]).unwrap();
-        assert_eq!(inflate(packed, 1 << 20).unwrap_err().code, Code::ResourceExhausted);
+        let packed = deflate(&vec![0; GZIP_BYTES_MAX]).unwrap();
+        assert_eq!(inflate(packed, GZIP_BYTES_MAX / 10).unwrap_err().code, Code::ResourceExhausted);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 85bc3386e696ec54.
+// Made from inputs with the fingerprint a08d4f1772e8be69.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -264,8 +264,9 @@ pub trait CellService: Send + Sync {
         Output = Result<aurae::runtime::v0::CellServiceFreeResponse, Status>,
     > + Send;
     /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
-    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS. A program that cannot
-    /// be executed is an error that names the reason, and leaves nothing behind.
+    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS; the name of an
+    /// executable that has exited may be used again when no process that it started is left. A program that cannot be
+    /// executed is an error that names the reason, and leaves nothing behind.
     fn start(
         &self,
         request: aurae::runtime::v0::CellServiceStartRequest,
@@ -273,8 +274,8 @@ pub trait CellService: Send + Sync {
         Output = Result<aurae::runtime::v0::CellServiceStartResponse, Status>,
     > + Send;
     /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
-    /// that has ended by itself can be stopped once, which frees its name; after that, and for a name that never was, the
-    /// answer is NOT_FOUND.
+    /// that has ended by itself can be stopped once, unless a new Start has taken its name; that ends what it left running,
+    /// and has it listed no longer. After that, and for a name that never was, the answer is NOT_FOUND.
     fn stop(
         &self,
         request: aurae::runtime::v0::CellServiceStopRequest,
@@ -318,8 +319,9 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         ask(self.channel, Method::CellServiceFree.path(), request)
     }
     /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
-    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS. A program that cannot
-    /// be executed is an error that names the reason, and leaves nothing behind.
+    /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS; the name of an
+    /// executable that has exited may be used again when no process that it started is left. A program that cannot be
+    /// executed is an error that names the reason, and leaves nothing behind.
     pub fn start(
         &self,
         request: &aurae::runtime::v0::CellServiceStartRequest,
@@ -329,8 +331,8 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         ask(self.channel, Method::CellServiceStart.path(), request)
     }
     /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
-    /// that has ended by itself can be stopped once, which frees its name; after that, and for a name that never was, the
-    /// answer is NOT_FOUND.
+    /// that has ended by itself can be stopped once, unless a new Start has taken its name; that ends what it left running,
+    /// and has it listed no longer. After that, and for a name that never was, the answer is NOT_FOUND.
     pub fn stop(
         &self,
         request: &aurae::runtime::v0::CellServiceStopRequest,
@@ -918,7 +920,7 @@ pub mod aurae {
                 #[prost(int64, optional, tag = "2")]
                 pub max: ::core::option::Option<i64>,
                 /// The length of the period that max speaks of, in microseconds. 1000 to 1000000; not set: 1000000. Without max it
-                /// has no effect.
+                /// limits nothing, and is INVALID_ARGUMENT.
                 #[prost(uint64, optional, tag = "3")]
                 pub period: ::core::option::Option<u64>,
             }
@@ -1215,7 +1217,7 @@ pub mod aurae {
                     "/aurae.runtime.v0.CellGraphNode".into()
                 }
             }
-            /// An executable that was started in a cell and not stopped since.
+            /// An executable that was started in a cell, and neither stopped nor replaced since.
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct CellExecutable {
                 /// The name that it was started under.
@@ -1425,7 +1427,7 @@ pub mod aurae {
                 Unspecified = 0,
                 /// The process that was started runs.
                 Running = 1,
-                /// The process that was started has ended. The name is held until it is stopped.
+                /// The process that was started has ended. It is listed until it is stopped, or until a new Start takes its name.
                 Exited = 2,
             }
             impl CellExecutableState {

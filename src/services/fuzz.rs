@@ -74,7 +74,7 @@ fn check_shown(services: &Services<Notebook>) {
     assert_eq!(again.cells.runtime.cells(), services.cells.runtime.cells());
 }
 
-fn services() -> Services<Notebook> {
+pub(super) fn services() -> Services<Notebook> {
     let vitals = Arc::new(Vitals::new(Box::new(|| Box::pin(ready(true)))));
     Services::new(vitals, Notebook::default())
 }
@@ -109,7 +109,7 @@ fn soon<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
 
 /// A runtime that notes the cells that it is asked for, and does nothing.
 #[derive(Default)]
-struct Notebook(Mutex<Vec<CellSpec>>);
+pub(super) struct Notebook(Mutex<Vec<CellSpec>>);
 
 impl Notebook {
     fn cells(&self) -> Vec<CellSpec> {

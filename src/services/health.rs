@@ -4,10 +4,14 @@
 //! Reference: the "GRPC Health Checking Protocol" description, cited as "health spec" below.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use smol::Timer;
+use smol::future::FutureExt;
 use smol::stream::unfold;
 
 use crate::grpc::status::{Code, Status};
+use crate::limits::HEALTH_WATCH_INTERVAL;
 use crate::proto::grpc::health::v1::health_check_response::ServingStatus;
 use crate::proto::grpc::health::v1::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
@@ -19,9 +23,15 @@ use super::vitals::{Condition, Vitals};
 
 pub struct HealthService {
     pub vitals: Arc<Vitals>,
+    /// How often a watcher asks; tests ask more often.
+    watch_interval: Duration,
 }
 
 impl HealthService {
+    pub fn new(vitals: Arc<Vitals>) -> Self {
+        Self { vitals, watch_interval: HEALTH_WATCH_INTERVAL }
+    }
+
     /// `NOT_FOUND` for a service that is not in the API (health spec).
     pub async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
         if !is_known(&request.service) {
@@ -46,7 +56,8 @@ impl HealthService {
             // The first item is then a fresh answer.
             self.vitals.healthy().await;
         }
-        let watch = Watch { vitals: Arc::clone(&self.vitals), is_known, sent: None };
+        let vitals = Arc::clone(&self.vitals);
+        let watch = Watch { vitals, interval: self.watch_interval, is_known, sent: None };
         Ok(Box::pin(unfold(Some(watch), |watch| async move { watch?.next().await })))
     }
 
@@ -58,6 +69,7 @@ impl HealthService {
 /// One watcher's stream: a status whenever it differs from the last one sent.
 struct Watch {
     vitals: Arc<Vitals>,
+    interval: Duration,
     is_known: bool,
     sent: Option<ServingStatus>,
 }
@@ -78,8 +90,18 @@ impl Watch {
             if condition == Condition::Stopping {
                 return Some((Err(Status::new(Code::Unavailable, "the daemon is stopping")), None));
             }
-            change.await;
+            change.or(self.asked()).await;
         }
+    }
+
+    /// After the interval, asks whether there was a change: perhaps nobody else does. What comes of it is announced to
+    /// all who watch. There is nothing to ask about a service that is not in the API.
+    async fn asked(&self) {
+        if !self.is_known {
+            return std::future::pending().await;
+        }
+        Timer::after(self.interval).await;
+        self.vitals.healthy().await;
     }
 
     fn status(&self, condition: Condition) -> ServingStatus {
@@ -117,7 +139,7 @@ mod tests {
     fn service(ill: bool) -> HealthService {
         let patient = Arc::new(Patient::default());
         patient.ill.store(ill, Ordering::Relaxed);
-        HealthService { vitals: Arc::new(patient.vitals()) }
+        HealthService::new(Arc::new(patient.vitals()))
     }
 
     fn request(service: &str) -> HealthCheckRequest {
@@ -163,7 +185,7 @@ mod tests {
     fn watch_sends_the_status_at_once_and_then_what_others_find_out() {
         let patient = Arc::new(Patient::default());
         patient.ill.store(true, Ordering::Relaxed);
-        let health = HealthService { vitals: Arc::new(patient.vitals()) };
+        let health = HealthService::new(Arc::new(patient.vitals()));
         let mut items = watch(&health, CELLS);
         assert_eq!(item(&mut items), Some(Some(Ok(ServingStatus::NotServing))));
         assert_eq!(item(&mut items), None);
@@ -172,6 +194,22 @@ mod tests {
         block_on(health.vitals.healthy_at(Instant::now() + Duration::from_secs(1)));
         assert_eq!(item(&mut items), Some(Some(Ok(ServingStatus::Serving))));
         assert_eq!(item(&mut items), None);
+    }
+
+    #[test]
+    fn a_lone_watcher_hears_of_a_change() {
+        let patient = Arc::new(Patient::default());
+        let mut health = HealthService::new(Arc::new(patient.vitals()));
+        health.watch_interval = Duration::from_millis(10);
+        let mut items = watch(&health, CELLS);
+        assert_eq!(item(&mut items), Some(Some(Ok(ServingStatus::Serving))));
+        patient.ill.store(true, Ordering::Relaxed);
+        let late = async {
+            Timer::after(Duration::from_secs(10)).await;
+            None
+        };
+        let next = block_on(items.next().or(late)).expect("an item in time");
+        assert_eq!(next.map(|response| response.status()), Ok(ServingStatus::NotServing));
     }
 
     #[test]

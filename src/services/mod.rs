@@ -37,7 +37,7 @@ impl<R: Runtime> Services<R> {
     pub fn new(vitals: Arc<Vitals>, runtime: R) -> Self {
         Self {
             discovery: Discovery { vitals: vitals.clone() },
-            health: HealthService { vitals },
+            health: HealthService::new(vitals),
             reflection: Reflection,
             cells: Cells { runtime },
         }
@@ -102,9 +102,6 @@ impl<R: Runtime> CellService for Services<R> {
 mod tests {
     //! The services put together and called as the daemon and a client do: by path, with bytes.
 
-    use std::future::ready;
-    use std::sync::Arc;
-
     use bytes::Bytes;
     use smol::future::block_on;
     use smol::stream::StreamExt;
@@ -115,88 +112,11 @@ mod tests {
     use crate::proto::aurae::runtime::v0::*;
     use crate::proto::grpc::health::v1::health_check_response::ServingStatus;
     use crate::proto::grpc::health::v1::*;
-    use crate::proto::grpc::reflection::v1::*;
     use crate::proto::*;
 
-    use super::discovery::Discovery;
-    use super::health::HealthService;
-    use super::reflection::Reflection;
-    use super::vitals::Vitals;
+    use super::fuzz::{Notebook, services};
 
-    struct Services {
-        discovery: Discovery,
-        health: HealthService,
-        reflection: Reflection,
-    }
-
-    fn services() -> Services {
-        let vitals = Arc::new(Vitals::new(Box::new(|| Box::pin(ready(true)))));
-        Services {
-            discovery: Discovery { vitals: Arc::clone(&vitals) },
-            health: HealthService { vitals },
-            reflection: Reflection,
-        }
-    }
-
-    impl DiscoveryService for Services {
-        async fn discover(&self, request: DiscoverRequest) -> Result<DiscoverResponse, Status> {
-            self.discovery.discover(request).await
-        }
-    }
-
-    impl Health for Services {
-        async fn check(&self, request: HealthCheckRequest) -> Result<HealthCheckResponse, Status> {
-            self.health.check(request).await
-        }
-
-        async fn list(&self, request: HealthListRequest) -> Result<HealthListResponse, Status> {
-            self.health.list(request).await
-        }
-
-        async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
-            self.health.watch(request).await
-        }
-    }
-
-    impl ServerReflection for Services {
-        async fn server_reflection_info(
-            &self,
-            requests: Items<ServerReflectionRequest>,
-        ) -> Result<Items<ServerReflectionResponse>, Status> {
-            self.reflection.server_reflection_info(requests).await
-        }
-    }
-
-    /// There are no cells here; each method says the name of the cell that it was called for.
-    impl CellService for Services {
-        async fn allocate(
-            &self,
-            request: CellServiceAllocateRequest,
-        ) -> Result<CellServiceAllocateResponse, Status> {
-            let cell_name = request.cell.unwrap_or_default().name;
-            Ok(CellServiceAllocateResponse { cell_name, cgroup_v2: true })
-        }
-
-        async fn free(&self, request: CellServiceFreeRequest) -> Result<CellServiceFreeResponse, Status> {
-            Err(no_cell(request.cell_name))
-        }
-
-        async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
-            Err(no_cell(request.cell_name))
-        }
-
-        async fn stop(&self, request: CellServiceStopRequest) -> Result<CellServiceStopResponse, Status> {
-            Err(no_cell(request.cell_name))
-        }
-
-        async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
-            Ok(CellServiceListResponse { cells: Vec::new() })
-        }
-    }
-
-    fn no_cell(name: String) -> Status {
-        Status::new(Code::NotFound, name)
-    }
+    type Services = super::Services<Notebook>;
 
     /// A channel without a socket.
     impl Channel for Services {
@@ -230,8 +150,9 @@ mod tests {
         let allocated = block_on(cells.allocate(&CellServiceAllocateRequest { cell }));
         assert_eq!(allocated.expect("allocate answers").cell_name, "a/b");
 
-        let request = CellServiceFreeRequest { cell_name: "gone".to_owned(), grace_period_ms: Some(0) };
-        assert_eq!(block_on(cells.free(&request)), Err(no_cell("gone".to_owned())));
+        let (cell_name, executable_name) = ("gone".to_owned(), "x".to_owned());
+        let request = CellServiceStopRequest { cell_name, executable_name, grace_period_ms: Some(0) };
+        assert_eq!(block_on(cells.stop(&request)), Err(Status::new(Code::NotFound, "gone")));
     }
 
     #[test]
@@ -273,7 +194,7 @@ mod tests {
                 _ => Input::One(Bytes::new()),
             };
             if let Err(status) = block_on(call(&services, method, input)) {
-                assert_eq!(status.code, Code::NotFound, "{method:?}");
+                assert_eq!(status.code, Code::InvalidArgument, "{method:?}");
             }
         }
     }

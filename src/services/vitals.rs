@@ -1,8 +1,8 @@
 //! Whether the daemon can do its work: asked of the machine when somebody wants to know, remembered for a moment, and
 //! told to all who watch. Knows neither what is probed nor who asks.
 //!
-//! Nothing here runs on its own: while nobody asks, no timer is set and nothing wakes. The price is that a watcher
-//! hears of a change when the next question, from anyone, uncovers it.
+//! Nothing here runs on its own: while nobody asks, no timer is set and nothing wakes. A watcher who wants to hear of
+//! changes asks from time to time.
 
 use std::future::Future;
 use std::pin::Pin;

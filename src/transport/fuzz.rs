@@ -93,6 +93,7 @@ fn converse(executor: &'static Executor<'static>, peer: &Peer, bytes: &[u8]) -> 
     assert_eq!(live.count(), 0, "calls were not dropped");
     assert_eq!(server.streams.taken(), 0, "stream permits were not given back");
     assert_eq!(server.request_bytes.taken(), 0, "request bytes were not given back");
+    assert_eq!(server.answer_bytes.taken(), 0, "answer bytes were not given back");
     pipe.written()
 }
 

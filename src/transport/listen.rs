@@ -10,6 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use async_io::Async;
 use nix::sys::socket as nix_socket;
@@ -180,14 +181,17 @@ fn bind_unix(path: &Path) -> Result<Listening, String> {
 /// Gives a new connection its task, or closes it where there are too many.
 fn welcome<S: Service>(server: &Arc<Server<S>>, io: Socket) {
     let Some(permit) = server.connections.take_one() else {
-        log::warn!("closed a new connection: {CONNECTIONS_MAX} are open, the limit");
+        if server.crowd_told.is_due_at(Instant::now()) {
+            log::warn!("closed a new connection: {CONNECTIONS_MAX} are open, the limit");
+        }
         return;
     };
     let shared = server.clone();
     let task = async move {
         match connection::serve(shared.clone(), io).await {
             Ok(()) => log::debug!("a connection ended"),
-            Err(why) => log::info!("a connection was ended: {why}"),
+            // What a peer did wrong is its affair; it could fill the log with it.
+            Err(why) => log::debug!("a connection was ended: {why}"),
         }
         drop(permit);
         settle(&shared).await;

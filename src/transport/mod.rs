@@ -22,9 +22,9 @@ mod scanner;
 mod socket;
 mod wire;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use smol::Executor;
 use smol::channel::{self, Receiver, Sender};
@@ -56,6 +56,9 @@ pub struct Server<S> {
     connections: Counter,
     streams: Counter,
     request_bytes: Counter,
+    answer_bytes: Counter,
+    /// When it was last said that there are too many connections.
+    crowd_told: Pace,
     /// Somebody waits to give memory back.
     settling: AtomicBool,
 }
@@ -75,6 +78,8 @@ impl<S: Service> Server<S> {
             connections: Counter::new(limits::CONNECTIONS_MAX),
             streams: Counter::new(limits::STREAMS_MAX),
             request_bytes: Counter::new(limits::REQUEST_BYTES_HELD_MAX),
+            answer_bytes: Counter::new(limits::ANSWER_BYTES_HELD_MAX),
+            crowd_told: Pace::new(limits::CROWD_TOLD_EVERY),
             settling: AtomicBool::new(false),
         })
     }
@@ -134,6 +139,28 @@ impl Stop {
     }
 }
 
+/// Keeps what peers can bring about as often as they like from filling the log.
+struct Pace {
+    interval: Duration,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Self {
+        Self { interval, last: Mutex::default() }
+    }
+
+    /// True at most once per interval.
+    fn is_due_at(&self, now: Instant) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= self.interval);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+}
+
 /// A bounded count of something that is taken and given back.
 #[derive(Clone)]
 struct Counter(Arc<Count>);
@@ -178,6 +205,11 @@ impl Permit {
         grown
     }
 
+    /// Gives back what is above `amount`.
+    fn shrink_to(&mut self, amount: usize) {
+        self.give_back(self.amount.saturating_sub(amount));
+    }
+
     /// Gives back `amount`, or all that there is of it.
     fn give_back(&mut self, amount: usize) {
         let amount = amount.min(self.amount);
@@ -189,5 +221,18 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.give_back(self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_lets_one_through_per_interval() {
+        let pace = Pace::new(Duration::from_secs(1));
+        let start = Instant::now();
+        let due = [0, 1, 999, 1000, 1001, 2000].map(|ms| pace.is_due_at(start + Duration::from_millis(ms)));
+        assert_eq!(due, [true, false, false, true, false, true]);
     }
 }

@@ -17,13 +17,13 @@ use smol::stream::StreamExt;
 use super::body::Body;
 use super::monitor::Monitor;
 use super::response::{Cut, Response};
-use super::{Permit, Server, Service};
+use super::{Counter, Permit, Server, Service};
 use crate::grpc::call::{Input, Kind, Messages, Reply};
 use crate::grpc::encoding::Encoding;
 use crate::grpc::frame;
 use crate::grpc::head::Head;
 use crate::grpc::status::{Code, Status};
-use crate::limits::{BATCH_BYTES, STREAMS_MAX};
+use crate::limits::{ANSWER_BYTES_HELD_MAX, BATCH_BYTES, STREAM_ANSWER_BYTES, STREAMS_MAX};
 use crate::work::panic_text;
 
 /// Reads a request's head. A bad one is answered here and now; for any other a task starts that waits for the body and
@@ -76,7 +76,7 @@ impl<S: Service> Call<S> {
             let response = &mut self.response;
             let outcome = match response.until_cut(answered).await {
                 Ok(Ok(Ok(Reply::One(message)))) => {
-                    send_one(response, &message, self.head.answer_encoding).await
+                    send_one(&self.server, response, message, self.head.answer_encoding).await
                 }
                 Ok(Ok(Ok(Reply::Many(items)))) => {
                     pump(&self.server, response, items, self.head.answer_encoding).await
@@ -119,14 +119,47 @@ fn panicked(path: &str, panic: &(dyn Any + Send)) -> Status {
     Status::new(Code::Internal, format!("{path} failed inside the daemon; its log says more"))
 }
 
-async fn send_one(response: &mut Response, message: &[u8], accepted: Encoding) -> Result<Status, Cut> {
-    let mut buffer = BytesMut::new();
-    frame::append(message, accepted, &mut buffer);
+async fn send_one<S: Service>(
+    server: &Server<S>,
+    response: &mut Response,
+    message: Bytes,
+    accepted: Encoding,
+) -> Result<Status, Cut> {
+    let mut held = match hold(&server.answer_bytes, frame::PREFIX_BYTES + message.len()) {
+        Ok(held) => held,
+        Err(status) => return Ok(status),
+    };
+    let bytes = framed(message, accepted);
+    if let Some(held) = &mut held {
+        held.shrink_to(bytes.len());
+    }
     // The flag of the only message says whether the header is needed.
-    let compressed = buffer.first().is_some_and(|flag| *flag == 1);
+    let compressed = bytes.first().is_some_and(|flag| *flag == 1);
     response.start(if compressed { Encoding::Gzip } else { Encoding::Identity })?;
-    response.send(buffer.freeze()).await?;
+    response.send(bytes, held).await?;
     Ok(Status::ok())
+}
+
+/// Takes the message, so that only one copy of it waits for the peer.
+fn framed(message: Bytes, accepted: Encoding) -> Bytes {
+    let mut buffer = BytesMut::new();
+    frame::append(&message, accepted, &mut buffer);
+    buffer.freeze()
+}
+
+/// A place for so many bytes of an answer; few have theirs with their stream.
+fn hold(answers: &Counter, bytes: usize) -> Result<Option<Permit>, Status> {
+    if bytes <= STREAM_ANSWER_BYTES {
+        return Ok(None);
+    }
+    let mut held = answers.permit();
+    if held.grow(bytes) {
+        return Ok(Some(held));
+    }
+    let text = format!(
+        "the answer has {bytes} bytes, and all answers that wait to be read may have {ANSWER_BYTES_HELD_MAX}, the limit"
+    );
+    Err(Status::new(Code::ResourceExhausted, text))
 }
 
 /// Sends items until the publisher ends, the peer goes, the deadline passes or the daemon stops, also while the peer
@@ -141,11 +174,16 @@ async fn pump<S: Service>(
         server.stop.ordered().await;
         Ok(Status::new(Code::Unavailable, "the daemon is stopping"))
     };
-    future::or(send_all(response, items, encoding), stopped).await
+    future::or(send_all(&server.answer_bytes, response, items, encoding), stopped).await
 }
 
 /// Items that are ready together travel together.
-async fn send_all(response: &mut Response, items: Messages, encoding: Encoding) -> Result<Status, Cut> {
+async fn send_all(
+    answers: &Counter,
+    response: &mut Response,
+    items: Messages,
+    encoding: Encoding,
+) -> Result<Status, Cut> {
     let mut batches = Batches { items, encoding, ended: None };
     let mut batch = poll_once(batches.next()).await;
     loop {
@@ -154,7 +192,10 @@ async fn send_all(response: &mut Response, items: Messages, encoding: Encoding) 
             response.start(encoding)?;
         }
         match batch {
-            Some(Some(bytes)) => response.send(bytes.freeze()).await?,
+            Some(Some(bytes)) => match hold(answers, bytes.len()) {
+                Ok(held) => response.send(bytes.freeze(), held).await?,
+                Err(status) => return Ok(status),
+            },
             Some(None) => return Ok(batches.ended.unwrap_or_else(Status::ok)),
             None => {}
         }

@@ -28,12 +28,14 @@ pub struct Response {
     permit: Option<Arc<Permit>>,
 }
 
-/// Bytes on their way out, which keep the place of their stream: h2 may hold them long after the call has ended, for as
-/// long as the peer does not read.
+/// Bytes on their way out, which keep the place of their stream and their own: h2 may hold them long after the call has
+/// ended, for as long as the peer does not read, and a part of them keeps them all.
 struct Outgoing {
     bytes: Bytes,
     #[expect(dead_code, reason = "held for its drop")]
     permit: Option<Arc<Permit>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    held: Option<Permit>,
 }
 
 impl AsRef<[u8]> for Outgoing {
@@ -100,9 +102,10 @@ impl Response {
         Ok(())
     }
 
-    /// Sends bytes as the peer takes them: no more than the send buffer lies ready at any time.
-    pub async fn send(&mut self, bytes: Bytes) -> Result<(), Cut> {
-        let mut bytes = Bytes::from_owner(Outgoing { bytes, permit: self.permit.clone() });
+    /// Sends bytes as the peer takes them: no more than the send buffer lies ready at any time. `held` is their place
+    /// among all answers, given back when none of them is left.
+    pub(super) async fn send(&mut self, bytes: Bytes, held: Option<Permit>) -> Result<(), Cut> {
+        let mut bytes = Bytes::from_owner(Outgoing { bytes, permit: self.permit.clone(), held });
         poll_fn(|cx| self.poll_send(cx, &mut bytes)).await
     }
 

@@ -3,6 +3,7 @@
 
 pub mod fake;
 pub mod hpack;
+pub mod log;
 pub mod peer;
 pub mod server;
 

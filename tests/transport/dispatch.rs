@@ -40,7 +40,7 @@ impl Api {
     fn start() -> TestServer<Self> {
         let vitals = Arc::new(Vitals::new(Box::new(|| Box::pin(async { true }))));
         let discovery = Discovery { vitals: vitals.clone() };
-        let api = Self { discovery, health: HealthService { vitals }, reflection: Reflection };
+        let api = Self { discovery, health: HealthService::new(vitals), reflection: Reflection };
         TestServer::new(api, Timeouts::default())
     }
 }

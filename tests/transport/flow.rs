@@ -1,7 +1,10 @@
 //! DATA goes out as the peer grants capacity; what it does not take costs us a buffer, no more.
 
 use auraed::grpc::status::Code;
-use auraed::limits::{BATCH_BYTES, SEND_BUFFER_BYTES, STREAMS_MAX, STREAMS_PER_CONNECTION_MAX};
+use auraed::limits::{
+    ANSWER_BYTES_HELD_MAX, BATCH_BYTES, SEND_BUFFER_BYTES, STREAM_ANSWER_BYTES, STREAMS_MAX,
+    STREAMS_PER_CONNECTION_MAX,
+};
 
 use crate::common::fake::{ECHO, FLOOD};
 use crate::common::peer::{CANCEL, Head, INITIAL_WINDOW_SIZE, Peer};
@@ -74,6 +77,56 @@ fn answers_that_nobody_reads_keep_their_place_among_all_streams() {
     eventually("most of these calls have ended", || seen.over.now() > STREAMS_MAX / 2);
     drop(peers);
     eventually("places are free", || call().status() == Code::Ok);
+}
+
+#[test]
+fn large_answers_that_nobody_reads_are_bounded_over_all_streams() {
+    large_answers_are_bounded("/test.Fake/Zeros", |payload| payload.to_string());
+}
+
+#[test]
+fn large_items_that_nobody_reads_are_bounded_over_all_streams() {
+    large_answers_are_bounded(FLOOD, |payload| format!("1 {payload}"));
+}
+
+/// `request` asks `path` for one message of so many bytes.
+fn large_answers_are_bounded(path: &str, request: fn(usize) -> String) {
+    let (server, seen) = server::start();
+    let size = ANSWER_BYTES_HELD_MAX / 20;
+    let large = request(size - 5);
+    let streams = || (1..).step_by(2).take(ANSWER_BYTES_HELD_MAX / size);
+    let ask_for_all = || {
+        let mut peer = server.peer_with(&[(INITIAL_WINDOW_SIZE, 0)]);
+        streams().for_each(|stream| peer.request(stream, &Head::of(path), &message(large.as_bytes())));
+        peer
+    };
+    let mut peer = ask_for_all();
+    seen.calls.reaches(streams().count());
+    server.settle();
+
+    let mut reader = server.peer();
+    reader.grants = true;
+    let mut stream = (1..).step_by(2);
+    let mut call = |payload: &str| reader.call(stream.next().unwrap(), &Head::of(path), payload.as_bytes());
+    let refused = call(&large);
+    assert_eq!(refused.status(), Code::ResourceExhausted);
+    assert!(refused.text().contains(&ANSWER_BYTES_HELD_MAX.to_string()), "{}", refused.text());
+    // It has its place with its stream.
+    assert_eq!(call(&request(STREAM_ANSWER_BYTES - 5)).status(), Code::Ok);
+
+    peer.grants = true;
+    peer.grant(1, u32::try_from(size).unwrap());
+    assert_eq!(peer.answer(1).status(), Code::Ok);
+    eventually("what was read made room for one", || call(&large).status() == Code::Ok);
+
+    drop(peer);
+    eventually("a peer that went made room for all", || {
+        let mut peer = ask_for_all();
+        peer.catch_up();
+        server.settle();
+        peer.catch_up();
+        streams().all(|stream| !peer.so_far(stream).is_some_and(|answer| answer.ended))
+    });
 }
 
 #[test]

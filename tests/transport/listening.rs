@@ -12,7 +12,7 @@ use auraed::transport::listen::{Address, Listener};
 use crate::common::fake::{ECHO, Fake, NEVER};
 use crate::common::peer::{Head, Peer};
 use crate::common::server::{self, TestServer};
-use crate::common::{eventually, message};
+use crate::common::{eventually, log, message};
 
 /// A directory that goes with the test.
 struct Directory(PathBuf);
@@ -146,10 +146,26 @@ fn calls_are_served_over_tcp() {
     assert_eq!(answer.unwrap(), b"hello".as_slice());
 }
 
+/// A peer could fill the log, a line for each connection.
+#[test]
+fn a_peer_that_breaks_the_protocol_is_not_worth_a_line() {
+    let directory = Directory::new("quiet");
+    let (server, _) = server::start();
+    log::start();
+    run(&server, bind(directory.socket()).unwrap());
+    let mut peer = Peer::silent(UnixStream::connect(directory.socket()).unwrap());
+    peer.send(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n");
+    peer.drain();
+    eventually("the connection is over", || server.server.connections() == 0);
+    server.settle();
+    assert_eq!(log::count("a connection was ended"), 0);
+}
+
 #[test]
 fn connections_above_the_limit_are_closed_and_their_places_come_free() {
     let directory = Directory::new("cap");
     let (server, seen) = server::start();
+    log::start();
     run(&server, bind(directory.socket()).unwrap());
     let connect = || UnixStream::connect(directory.socket()).unwrap();
     let mut peers: Vec<Peer> = (0..CONNECTIONS_MAX).map(|_| Peer::new(connect())).collect();
@@ -158,6 +174,12 @@ fn connections_above_the_limit_are_closed_and_their_places_come_free() {
     let mut one_more = Peer::silent(connect());
     one_more.until_closed();
     assert!(one_more.others.is_empty());
+    let told = log::count("closed a new connection");
+    for _ in 0..20 {
+        Peer::silent(connect()).until_closed();
+    }
+    // At most one per second, and this takes far less than ten.
+    assert!(told > 0 && log::count("closed a new connection") < told + 10);
 
     // Those that are in are served.
     for peer in &mut peers {

@@ -142,7 +142,7 @@ impl Allocate {
     example = "A program and its arguments; each arrives as it was typed:\n  aer cell start web sleeper -- sleep 4000\n  aer cell start web greeter -- sh -c 'echo hello there; sleep 9'",
     example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done >/tmp/dates'",
     note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
-    note = "When it has exited, aer cell list says how; the name stays taken until aer cell\nstop."
+    note = "When it has exited, aer cell list says how; it is listed until aer cell stop,\nor until its name is used again."
 )]
 struct Start {
     /// the cell to run in
