@@ -78,13 +78,24 @@ impl Machine {
 
     /// What a service does: waits for the grace period, kills, waits, finishes.
     fn end(&self, ending: Ending, grace: Duration) {
-        if !wait_until_empty(&ending, grace) {
+        if !self.ended_within(&ending, grace) {
             self.cells.kill(&ending).expect("kill");
-            if !wait_until_empty(&ending, PATIENCE) {
-                panic!("{}", self.cells.give_up(&ending));
+            assert!(self.ended_within(&ending, PATIENCE), "{}", self.cells.give_up(&ending));
+        }
+    }
+
+    fn ended_within(&self, ending: &Ending, patience: Duration) -> bool {
+        let emptied = ending.watch().expect("watch");
+        let deadline = Instant::now() + patience;
+        while self.cells.finish(ending).expect("finish") == Finish::Busy {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match emptied.readiness() {
+                _ if left.is_zero() => return false,
+                Some(fd) if !emptied.is_empty().expect("is_empty") => _ = readable(fd, left),
+                _ => thread::sleep(Duration::from_millis(2)),
             }
         }
-        eventually("finish", || self.cells.finish(&ending).expect("finish") == Finish::Done);
+        true
     }
 
     /// Waits for the process to end, and has it reaped.
@@ -185,6 +196,8 @@ fn hierarchy_roots() -> Vec<PathBuf> {
             let same = if is_v2 { first.is_empty() } else { options.split(',').any(|o| o == first) };
             same.then(|| path.trim_start_matches('/').to_owned())
         });
+        // Where the daemon was before it moved into its leaf.
+        let place = place.map(|place| place.strip_suffix("_daemon").unwrap_or(&place).to_owned());
         roots.extend(place.map(|place| Path::new(point).join(place)));
     }
     roots
@@ -272,7 +285,7 @@ fn a_process_lives_in_its_cell_and_both_go() {
 fn limits_are_the_kernels_or_refused() {
     let Some(machine) = Machine::new("limits") else { return };
     let (Some(cpu), Some(cpuset)) = (v1_root("cpu"), v1_root("cpuset")) else {
-        if has_v2_controllers() {
+        if has_v2_controllers(&machine) {
             return limits_on_v2(&machine);
         }
         let error = machine.cells.allocate(limited("web")).expect_err("no controller");
@@ -294,11 +307,13 @@ fn limits_are_the_kernels_or_refused() {
     machine.free("web");
 }
 
-fn has_v2_controllers() -> bool {
-    let has = |root: &PathBuf| {
-        fs::read_to_string(root.join("cgroup.controllers")).is_ok_and(|c| c.contains("cpuset"))
+/// Whether our own directory may give both controllers to cells, and not just the cgroup around it.
+fn has_v2_controllers(machine: &Machine) -> bool {
+    let has = |base: &PathBuf| {
+        let given = fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
+        ["cpu", "cpuset"].iter().all(|wanted| given.split_whitespace().any(|word| word == *wanted))
     };
-    hierarchy_roots().iter().any(has)
+    machine.directories("").iter().any(has)
 }
 
 fn limits_on_v2(machine: &Machine) {
@@ -313,7 +328,7 @@ fn limits_on_v2(machine: &Machine) {
 #[test]
 fn a_cell_is_allocated_whole_or_not_at_all() {
     let Some(machine) = Machine::new("whole") else { return };
-    if v1_root("cpuset").is_none() && !has_v2_controllers() {
+    if v1_root("cpuset").is_none() && !has_v2_controllers(&machine) {
         return eprintln!("skipped: no cpuset controller here");
     }
     let mut beyond = limited("web");
@@ -418,7 +433,8 @@ fn all_that_was_ever_started_ends_at_stop() {
     for pid in pids {
         // Grandchildren are reaped by init, or by whoever is our subreaper.
         eventually("a process of the session is gone", || {
-            !is_there(pid) || proc_file(pid, "stat").contains(") Z ")
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| stat.contains(") Z ")) || !is_there(pid)
         });
     }
     assert!(!is_there(started.pid));
@@ -537,7 +553,7 @@ fn cells_nest() {
 #[test]
 fn a_child_stays_within_its_parents_limits() {
     let Some(machine) = Machine::new("bounded") else { return };
-    if v1_root("cpuset").is_none() && !has_v2_controllers() {
+    if v1_root("cpuset").is_none() && !has_v2_controllers(&machine) {
         return eprintln!("skipped: no cpuset controller here");
     }
     machine.cells.allocate(limited("a")).expect("allocate");
@@ -598,6 +614,49 @@ fn a_process_may_make_cgroups_in_its_leaf() {
     fs::write(inner.join("cgroup.procs"), started.pid.to_string()).expect("move");
     machine.stop("web", "job");
     assert!(!inner.exists() && !is_there(started.pid));
+    machine.free("web");
+}
+
+/// As libvirt does for the threads of virtual processors.
+#[test]
+fn a_process_may_make_threaded_cgroups_in_its_leaf() {
+    let Some(machine) = Machine::new("threaded") else { return };
+    machine.allocate("web");
+    for moved in [false, true] {
+        let started = machine.start_stubborn("web", "job");
+        let memberships = proc_file(started.pid, "cgroup");
+        let leaf = memberships.lines().find_map(|line| line.split_once("/exec_")).expect("leaf").1;
+        let leafs = machine.directories("web").into_iter().map(|d| d.join(format!("exec_{leaf}")));
+        let Some(leaf) = leafs.into_iter().find(|leaf| leaf.join("cgroup.type").exists()) else {
+            machine.end(machine.cells.free(&cell_name("web")).expect("free"), Duration::ZERO);
+            return eprintln!("skipped: cgroup v1 has no threaded cgroups");
+        };
+        let inner = leaf.join("inner");
+        fs::create_dir(&inner).expect("mkdir");
+        fs::write(inner.join("cgroup.type"), "threaded").expect("threaded");
+        if moved {
+            fs::write(inner.join("cgroup.threads"), started.pid.to_string()).expect("move");
+        }
+        let ending = machine.cells.stop(&cell_name("web"), &executable_name("job")).expect("stop");
+        machine.end(ending, Duration::ZERO);
+        assert!(!leaf.exists() && !is_there(started.pid));
+    }
+    machine.free("web");
+}
+
+#[test]
+fn a_process_that_left_its_leaf_ends_too() {
+    let Some(machine) = Machine::new("left") else { return };
+    machine.allocate("web");
+    let started = machine.start("web", "job", "exec sleep 1000");
+    let leaf = |cell: &PathBuf| {
+        let entries = fs::read_dir(cell).expect("list").flatten();
+        entries.map(|entry| entry.path()).any(|path| path.is_dir())
+    };
+    let tracked = machine.directories("web").into_iter().find(leaf).expect("a directory with a leaf");
+    fs::write(tracked.join("cgroup.procs"), started.pid.to_string()).expect("move");
+    machine.stop("web", "job");
+    assert!(!is_there(started.pid));
     machine.free("web");
 }
 

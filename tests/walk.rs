@@ -165,14 +165,16 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         let pid = i32::try_from(self.process.id()).expect("pids are positive");
-        let stopped = kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok_and(|()| {
-            // Not `wait`: a daemon that does not stop must not hang the tests.
-            let begin = Instant::now();
-            while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            matches!(self.process.try_wait(), Ok(Some(status)) if status.success())
-        });
+        let ended = matches!(self.process.try_wait(), Ok(Some(status)) if status.success());
+        let stopped = ended
+            || kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok_and(|()| {
+                // Not `wait`: a daemon that does not stop must not hang the tests.
+                let begin = Instant::now();
+                while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                matches!(self.process.try_wait(), Ok(Some(status)) if status.success())
+            });
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.directory);

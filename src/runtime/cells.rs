@@ -174,16 +174,17 @@ impl Cells {
 
     /// Orders SIGKILL for all that runs in it, what is forked meanwhile included.
     pub fn kill(&self, ending: &Ending) -> Result<(), Error> {
-        let mut killed = ending.group.kill();
-        if let Target::Cell { cell, .. } = &ending.target {
-            // What left the hierarchy that tracks may still be in one that limits, and would keep the cell from going.
-            let limiting = self.tree.limiting(cell);
-            killed = limiting.iter().fold(killed, |killed, group| killed.and(group.signal(Signal::SIGKILL)));
+        let Target::Cell { cell, number } = &ending.target else { return kill_all_of(ending) };
+        // Held meanwhile, so that the name is not given to a next cell, which the path would then be of.
+        if !self.registry().hold(cell, *number) {
+            return Ok(());
         }
-        for child in &ending.children {
-            // One that left its cgroup (root can) is still ours.
-            let _ = child.signal(Signal::SIGKILL);
-        }
+        // What left the hierarchy that tracks may still be in one that limits, and would keep the cell from going.
+        let limiting = self.tree.limiting(cell);
+        let killed = limiting
+            .iter()
+            .fold(kill_all_of(ending), |killed, group| killed.and(group.signal(Signal::SIGKILL)));
+        self.registry().cancel_removal(cell, *number);
         killed
     }
 
@@ -289,6 +290,15 @@ impl Cells {
         // A panic in between leaves the registry whole: each method changes it at its end.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn kill_all_of(ending: &Ending) -> Result<(), Error> {
+    let killed = ending.group.kill();
+    for child in &ending.children {
+        // One that left its cgroup (root can) is still ours.
+        let _ = child.signal(Signal::SIGKILL);
+    }
+    killed
 }
 
 /// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.

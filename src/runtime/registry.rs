@@ -162,6 +162,13 @@ impl Registry {
         MayRemove::Now(cell.children())
     }
 
+    /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`]. False when it has gone or somebody
+    /// is at it.
+    pub fn hold(&mut self, name: &CellName, number: u64) -> bool {
+        let cell = self.numbered(name, number).filter(|cell| !cell.removing);
+        cell.map(|cell| cell.removing = true).is_some()
+    }
+
     pub fn cancel_removal(&mut self, name: &CellName, number: u64) {
         if let Some(cell) = self.numbered(name, number) {
             cell.removing = false;
@@ -452,8 +459,9 @@ mod tests {
         registry.remove_cell(&spec("a").name, first);
         let second = registry.reserve_cell(&spec("a")).expect("free again");
         registry.remove_cell(&spec("a").name, first);
-        assert!(registry.freeing_cell(&spec("a").name, first).is_none());
-        assert!(registry.freeing_cell(&spec("a").name, second).is_some());
+        assert!(matches!(registry.begin_removal(&spec("a").name, first), MayRemove::Gone));
+        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(_)));
+        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Later));
     }
 
     #[test]

@@ -197,35 +197,26 @@ impl Supervisor {
 
     /// Waits until nothing runs, and removes it. False when the deadline came first.
     async fn ended_by(&self, deadline: Instant, ending: &Arc<Ending>) -> Result<bool, Status> {
-        if !self.empty_by(deadline, ending).await? {
-            return Ok(false);
-        }
-        loop {
-            let finished = ending.clone();
-            match self
-                .run_step(move |cells| cells.finish(&finished))
-                .await?
-                .map_err(|error| status(&error))?
-            {
-                Finish::Done => return Ok(true),
-                // The kernel needs a moment after the last exit; or a process has left its cgroup and still runs.
-                Finish::Busy if Instant::now() < deadline => Timer::after(BUSY_RETRY_DELAY).await,
-                Finish::Busy => return Ok(false),
-            };
-        }
-    }
-
-    async fn empty_by(&self, deadline: Instant, ending: &Arc<Ending>) -> Result<bool, Status> {
         let watched = ending.clone();
         let emptied = self.run_step(move |_| watched.watch()).await?.map_err(|error| status(&error))?;
         let emptied = Arc::new(emptied);
-        while !self.is_empty(&emptied).await? {
+        loop {
+            // First of all: another caller may have finished it, and the path be that of the next cell of the name.
+            let finished = ending.clone();
+            let outcome = self.run_step(move |cells| cells.finish(&finished)).await?;
+            if outcome.map_err(|error| status(&error))? == Finish::Done {
+                return Ok(true);
+            }
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            next_look(&emptied, deadline).await?;
+            if self.is_empty(&emptied).await? {
+                // The kernel needs a moment after the last exit; or a process has left its cgroup and still runs.
+                Timer::after(BUSY_RETRY_DELAY).await;
+            } else {
+                next_look(&emptied, deadline).await?;
+            }
         }
-        Ok(true)
     }
 
     /// One small read where the kernel keeps the answer; a walk through directories, for the pool, where it does not.
