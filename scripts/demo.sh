@@ -94,7 +94,12 @@ export PATH=$release:$PATH AURAE_SOCKET=$runtime/aurae.sock
 title "The daemon, with its socket in a private folder"
 printf '%s$ auraed -r %s &%s\n' "$bold" "$runtime" "$plain"
 began=$(microseconds)
-auraed -r "$runtime" -l "$runtime/library" </dev/null >"$runtime/log" 2>&1 &
+# On cgroup v2 only a cgroup of its own may hand out limits; a shell's is shared.
+if [ -e /sys/fs/cgroup/cgroup.controllers ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+    systemd-run --quiet --scope -p Delegate=yes auraed -r "$runtime" -l "$runtime/library" </dev/null >"$runtime/log" 2>&1 &
+else
+    auraed -r "$runtime" -l "$runtime/library" </dev/null >"$runtime/log" 2>&1 &
+fi
 daemon=$!
 until [ -S "$AURAE_SOCKET" ]; do
     kill -0 "$daemon" 2>/dev/null || fail "auraed ended before it listened"
