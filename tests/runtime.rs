@@ -662,7 +662,7 @@ fn a_process_that_left_its_leaf_ends_too() {
 
 #[test]
 fn a_threaded_cgroup_in_a_leaf_keeps_nothing_alive() {
-    let Some(machine) = Machine::new("threaded") else { return };
+    let Some(machine) = Machine::new("inner-threads") else { return };
     machine.allocate("web");
     let started = machine.start("web", "job", "exec sleep 1000");
     let Some(leaf) = v2_leaf(&machine, &started) else {
@@ -678,7 +678,7 @@ fn a_threaded_cgroup_in_a_leaf_keeps_nothing_alive() {
 
 #[test]
 fn a_process_that_left_its_cgroup_ends_with_it() {
-    let Some(machine) = Machine::new("escaped") else { return };
+    let Some(machine) = Machine::new("moved-out") else { return };
     machine.allocate("web");
     let started = machine.start("web", "job", "exec sleep 1000");
     let Some(leaf) = v2_leaf(&machine, &started) else {
@@ -696,7 +696,7 @@ fn a_process_that_left_its_cgroup_ends_with_it() {
 
 #[test]
 fn nothing_is_started_in_a_frozen_cell() {
-    let Some(machine) = Machine::new("frozen") else { return };
+    let Some(machine) = Machine::new("freezing") else { return };
     machine.allocate("web");
     let started = machine.start("web", "job", "exec sleep 1000");
     let Some(leaf) = v2_leaf(&machine, &started) else {
