@@ -190,12 +190,14 @@ fn a_watch_goes_on_until_it_is_cut() {
 fn our_client_makes_all_kinds_of_calls() {
     let server = Api::start();
     let path = std::env::temp_dir().join(format!("auraed-{}-client.sock", std::process::id()));
-    let address = Address::Unix(path);
+    let address = Address::Unix(path.clone());
     let listener = Listener::bind(address.clone()).unwrap();
     server.executor.spawn(listener.run(server.server.clone())).detach();
     let executor = smol::Executor::new();
     smol::future::block_on(executor.run(async {
         let channel = Channel::connect(&address, Some(Duration::from_secs(3600)), &executor).await.unwrap();
+        // The listener outlives the test, with the executor's thread.
+        std::fs::remove_file(&path).unwrap();
         let discovery = proto::DiscoveryServiceClient::new(&channel);
         assert!(discovery.discover(&DiscoverRequest {}).await.unwrap().healthy);
 
