@@ -661,22 +661,6 @@ fn a_process_that_left_its_leaf_ends_too() {
 }
 
 #[test]
-fn a_threaded_cgroup_in_a_leaf_keeps_nothing_alive() {
-    let Some(machine) = Machine::new("inner-threads") else { return };
-    machine.allocate("web");
-    let started = machine.start("web", "job", "exec sleep 1000");
-    let Some(leaf) = v2_leaf(&machine, &started) else {
-        machine.free("web");
-        return eprintln!("skipped: cgroup v1 has no threaded cgroups");
-    };
-    fs::create_dir(leaf.join("inner")).expect("mkdir");
-    fs::write(leaf.join("inner/cgroup.type"), "threaded").expect("make threaded");
-    machine.stop("web", "job");
-    assert!(!leaf.exists() && !is_there(started.pid));
-    machine.free("web");
-}
-
-#[test]
 fn a_process_that_left_its_cgroup_ends_with_it() {
     let Some(machine) = Machine::new("moved-out") else { return };
     machine.allocate("web");

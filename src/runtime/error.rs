@@ -119,11 +119,6 @@ impl Error {
         }
     }
 
-    /// Whether the object of the operation was not there.
-    pub fn is_not_found(&self) -> bool {
-        self.kind() == ErrorKind::NotFound
-    }
-
     pub(super) fn file(verb: &'static str, path: impl Into<PathBuf>, error: &io::Error) -> Self {
         Self::File { verb, path: path.into(), errno: errno_of(error) }
     }
