@@ -89,6 +89,7 @@ fn the_daemon_gets_what_was_typed() {
         name: "a name".to_owned(),
         command: r"sh -c 'a '\''b'\''' --json".to_owned(),
         description: "for fun".to_owned(),
+        ..Executable::default()
     };
     let start = CellServiceStartRequest {
         cell_name: "web".to_owned(),
@@ -98,7 +99,7 @@ fn the_daemon_gets_what_was_typed() {
     assert_eq!(daemon.last(), format!("{start:?}"));
 
     daemon.answer("cell free web");
-    let free = CellServiceFreeRequest { cell_name: "web".to_owned(), grace_period_ms: None };
+    let free = CellServiceFreeRequest { cell_name: "web".to_owned(), ..CellServiceFreeRequest::default() };
     assert_eq!(daemon.last(), format!("{free:?}"));
 }
 
@@ -434,6 +435,7 @@ impl CellService for Fake {
             cell: Some(Cell { cpu: Some(cpu), cpuset: Some(cpuset), ..cell("web") }),
             children: vec![CellGraphNode { cell: Some(cell("web/api")), ..CellGraphNode::default() }],
             executables: vec![sleeper],
+            ..CellGraphNode::default()
         };
         Ok(CellServiceListResponse { cells: vec![web] })
     }

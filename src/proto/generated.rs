@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint a08d4f1772e8be69.
+// Made from inputs with the fingerprint 674f1fb02b392bf6.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -27,6 +27,18 @@ pub enum Method {
     CellServiceStop,
     /// `/aurae.runtime.v0.CellService/List`
     CellServiceList,
+    /// `/aurae.runtime.v0.CellService/Get`
+    CellServiceGet,
+    /// `/aurae.runtime.v0.CellService/Update`
+    CellServiceUpdate,
+    /// `/aurae.runtime.v0.CellService/Freeze`
+    CellServiceFreeze,
+    /// `/aurae.runtime.v0.CellService/Thaw`
+    CellServiceThaw,
+    /// `/aurae.runtime.v0.CellService/Wait`
+    CellServiceWait,
+    /// `/aurae.runtime.v0.CellService/Signal`
+    CellServiceSignal,
     /// `/aurae.runtime.v0.PodService/Allocate`
     PodServiceAllocate,
     /// `/aurae.runtime.v0.PodService/Start`
@@ -57,6 +69,12 @@ impl Method {
         Method::CellServiceStart,
         Method::CellServiceStop,
         Method::CellServiceList,
+        Method::CellServiceGet,
+        Method::CellServiceUpdate,
+        Method::CellServiceFreeze,
+        Method::CellServiceThaw,
+        Method::CellServiceWait,
+        Method::CellServiceSignal,
         Method::PodServiceAllocate,
         Method::PodServiceStart,
         Method::PodServiceStop,
@@ -84,6 +102,12 @@ impl Method {
             "/aurae.runtime.v0.CellService/Start" => Method::CellServiceStart,
             "/aurae.runtime.v0.CellService/Stop" => Method::CellServiceStop,
             "/aurae.runtime.v0.CellService/List" => Method::CellServiceList,
+            "/aurae.runtime.v0.CellService/Get" => Method::CellServiceGet,
+            "/aurae.runtime.v0.CellService/Update" => Method::CellServiceUpdate,
+            "/aurae.runtime.v0.CellService/Freeze" => Method::CellServiceFreeze,
+            "/aurae.runtime.v0.CellService/Thaw" => Method::CellServiceThaw,
+            "/aurae.runtime.v0.CellService/Wait" => Method::CellServiceWait,
+            "/aurae.runtime.v0.CellService/Signal" => Method::CellServiceSignal,
             "/aurae.runtime.v0.PodService/Allocate" => Method::PodServiceAllocate,
             "/aurae.runtime.v0.PodService/Start" => Method::PodServiceStart,
             "/aurae.runtime.v0.PodService/Stop" => Method::PodServiceStop,
@@ -118,6 +142,12 @@ impl Method {
             Method::CellServiceStart => "/aurae.runtime.v0.CellService/Start",
             Method::CellServiceStop => "/aurae.runtime.v0.CellService/Stop",
             Method::CellServiceList => "/aurae.runtime.v0.CellService/List",
+            Method::CellServiceGet => "/aurae.runtime.v0.CellService/Get",
+            Method::CellServiceUpdate => "/aurae.runtime.v0.CellService/Update",
+            Method::CellServiceFreeze => "/aurae.runtime.v0.CellService/Freeze",
+            Method::CellServiceThaw => "/aurae.runtime.v0.CellService/Thaw",
+            Method::CellServiceWait => "/aurae.runtime.v0.CellService/Wait",
+            Method::CellServiceSignal => "/aurae.runtime.v0.CellService/Signal",
             Method::PodServiceAllocate => "/aurae.runtime.v0.PodService/Allocate",
             Method::PodServiceStart => "/aurae.runtime.v0.PodService/Start",
             Method::PodServiceStop => "/aurae.runtime.v0.PodService/Stop",
@@ -144,6 +174,12 @@ impl Method {
             Method::CellServiceStart => Kind::Unary,
             Method::CellServiceStop => Kind::Unary,
             Method::CellServiceList => Kind::Unary,
+            Method::CellServiceGet => Kind::Unary,
+            Method::CellServiceUpdate => Kind::Unary,
+            Method::CellServiceFreeze => Kind::Unary,
+            Method::CellServiceThaw => Kind::Unary,
+            Method::CellServiceWait => Kind::Unary,
+            Method::CellServiceSignal => Kind::Unary,
             Method::PodServiceAllocate => Kind::Unary,
             Method::PodServiceStart => Kind::Unary,
             Method::PodServiceStop => Kind::Unary,
@@ -159,8 +195,11 @@ impl Method {
     pub fn is_planned(self) -> bool {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
-            Method::ObserveServiceGetSubProcessStream | Method::PodServiceAllocate |
-            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
+            Method::ObserveServiceGetSubProcessStream | Method::CellServiceGet |
+            Method::CellServiceUpdate | Method::CellServiceFreeze |
+            Method::CellServiceThaw | Method::CellServiceWait | Method::CellServiceSignal
+            | Method::PodServiceAllocate | Method::PodServiceStart |
+            Method::PodServiceStop | Method::PodServiceFree
         )
     }
 }
@@ -207,6 +246,12 @@ where
         }
         Method::ObserveServiceGetAuraeDaemonLogStream
         | Method::ObserveServiceGetSubProcessStream
+        | Method::CellServiceGet
+        | Method::CellServiceUpdate
+        | Method::CellServiceFreeze
+        | Method::CellServiceThaw
+        | Method::CellServiceWait
+        | Method::CellServiceSignal
         | Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
@@ -256,7 +301,7 @@ pub trait CellService: Send + Sync {
         Output = Result<aurae::runtime::v0::CellServiceAllocateResponse, Status>,
     > + Send;
     /// Ends every process in a cell, waits until none is left, and removes the cell. A cell that is not there is
-    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION.
+    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION unless they are to be freed with it.
     fn free(
         &self,
         request: aurae::runtime::v0::CellServiceFreeRequest,
@@ -273,16 +318,17 @@ pub trait CellService: Send + Sync {
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceStartResponse, Status>,
     > + Send;
-    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
-    /// that has ended by itself can be stopped once, unless a new Start has taken its name; that ends what it left running,
-    /// and has it listed no longer. After that, and for a name that never was, the answer is NOT_FOUND.
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. It is listed as
+    /// exited from then on, until its name is used again or its cell is freed. An executable that has exited, by itself or by
+    /// an earlier Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and
+    /// for a name that never was, the answer is NOT_FOUND.
     fn stop(
         &self,
         request: aurae::runtime::v0::CellServiceStopRequest,
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceStopResponse, Status>,
     > + Send;
-    /// Lists all cells, as a tree, with what runs in them.
+    /// Lists all cells, as a tree, with what runs in them and what they use.
     fn list(
         &self,
         request: aurae::runtime::v0::CellServiceListRequest,
@@ -309,7 +355,7 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         ask(self.channel, Method::CellServiceAllocate.path(), request)
     }
     /// Ends every process in a cell, waits until none is left, and removes the cell. A cell that is not there is
-    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION.
+    /// NOT_FOUND, one that has cells inside it FAILED_PRECONDITION unless they are to be freed with it.
     pub fn free(
         &self,
         request: &aurae::runtime::v0::CellServiceFreeRequest,
@@ -330,9 +376,10 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     > {
         ask(self.channel, Method::CellServiceStart.path(), request)
     }
-    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. An executable
-    /// that has ended by itself can be stopped once, unless a new Start has taken its name; that ends what it left running,
-    /// and has it listed no longer. After that, and for a name that never was, the answer is NOT_FOUND.
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. It is listed as
+    /// exited from then on, until its name is used again or its cell is freed. An executable that has exited, by itself or by
+    /// an earlier Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and
+    /// for a name that never was, the answer is NOT_FOUND.
     pub fn stop(
         &self,
         request: &aurae::runtime::v0::CellServiceStopRequest,
@@ -341,7 +388,7 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     > {
         ask(self.channel, Method::CellServiceStop.path(), request)
     }
-    /// Lists all cells, as a tree, with what runs in them.
+    /// Lists all cells, as a tree, with what runs in them and what they use.
     pub fn list(
         &self,
         request: &aurae::runtime::v0::CellServiceListRequest,
@@ -477,9 +524,10 @@ aurae.observe.v0.ObserveService.GetSubProcessStream\n\
     File {
         name: "aurae/runtime/v0/runtime.proto",
         start: 905,
-        end: 4526,
+        end: 8785,
         dependencies: &[],
         messages: "\
+aurae.runtime.v0.CapabilitySet\n\
 aurae.runtime.v0.Cell\n\
 aurae.runtime.v0.CellExecutable\n\
 aurae.runtime.v0.CellGraphNode\n\
@@ -487,17 +535,34 @@ aurae.runtime.v0.CellServiceAllocateRequest\n\
 aurae.runtime.v0.CellServiceAllocateResponse\n\
 aurae.runtime.v0.CellServiceFreeRequest\n\
 aurae.runtime.v0.CellServiceFreeResponse\n\
+aurae.runtime.v0.CellServiceFreezeRequest\n\
+aurae.runtime.v0.CellServiceFreezeResponse\n\
+aurae.runtime.v0.CellServiceGetRequest\n\
+aurae.runtime.v0.CellServiceGetResponse\n\
 aurae.runtime.v0.CellServiceListRequest\n\
 aurae.runtime.v0.CellServiceListResponse\n\
+aurae.runtime.v0.CellServiceSignalRequest\n\
+aurae.runtime.v0.CellServiceSignalResponse\n\
 aurae.runtime.v0.CellServiceStartRequest\n\
 aurae.runtime.v0.CellServiceStartResponse\n\
 aurae.runtime.v0.CellServiceStopRequest\n\
 aurae.runtime.v0.CellServiceStopResponse\n\
+aurae.runtime.v0.CellServiceThawRequest\n\
+aurae.runtime.v0.CellServiceThawResponse\n\
+aurae.runtime.v0.CellServiceUpdateRequest\n\
+aurae.runtime.v0.CellServiceUpdateResponse\n\
+aurae.runtime.v0.CellServiceWaitRequest\n\
+aurae.runtime.v0.CellServiceWaitResponse\n\
+aurae.runtime.v0.CellUsage\n\
 aurae.runtime.v0.Container\n\
 aurae.runtime.v0.CpuController\n\
 aurae.runtime.v0.CpusetController\n\
 aurae.runtime.v0.Executable\n\
+aurae.runtime.v0.Executable.EnvEntry\n\
+aurae.runtime.v0.IoController\n\
+aurae.runtime.v0.IoMax\n\
 aurae.runtime.v0.MemoryController\n\
+aurae.runtime.v0.PidsController\n\
 aurae.runtime.v0.Pod\n\
 aurae.runtime.v0.PodServiceAllocateRequest\n\
 aurae.runtime.v0.PodServiceAllocateResponse\n\
@@ -507,42 +572,75 @@ aurae.runtime.v0.PodServiceStartRequest\n\
 aurae.runtime.v0.PodServiceStartResponse\n\
 aurae.runtime.v0.PodServiceStopRequest\n\
 aurae.runtime.v0.PodServiceStopResponse\n\
+aurae.runtime.v0.Pressure\n\
+aurae.runtime.v0.PressureShare\n\
+aurae.runtime.v0.RestartPolicy\n\
+aurae.runtime.v0.Rlimit\n\
 ",
         members: "\
 aurae.runtime.v0.CELL_EXECUTABLE_STATE_EXITED\n\
+aurae.runtime.v0.CELL_EXECUTABLE_STATE_RESTARTING\n\
 aurae.runtime.v0.CELL_EXECUTABLE_STATE_RUNNING\n\
 aurae.runtime.v0.CELL_EXECUTABLE_STATE_UNSPECIFIED\n\
+aurae.runtime.v0.CapabilitySet.names\n\
 aurae.runtime.v0.Cell.cpu\n\
 aurae.runtime.v0.Cell.cpuset\n\
+aurae.runtime.v0.Cell.io\n\
 aurae.runtime.v0.Cell.isolate_network\n\
 aurae.runtime.v0.Cell.isolate_process\n\
 aurae.runtime.v0.Cell.memory\n\
 aurae.runtime.v0.Cell.name\n\
+aurae.runtime.v0.Cell.pids\n\
 aurae.runtime.v0.CellExecutable._exit_code\n\
 aurae.runtime.v0.CellExecutable._exit_signal\n\
+aurae.runtime.v0.CellExecutable._exited_ms\n\
 aurae.runtime.v0.CellExecutable.description\n\
 aurae.runtime.v0.CellExecutable.exit_code\n\
 aurae.runtime.v0.CellExecutable.exit_signal\n\
+aurae.runtime.v0.CellExecutable.exited_ms\n\
+aurae.runtime.v0.CellExecutable.gid\n\
 aurae.runtime.v0.CellExecutable.name\n\
+aurae.runtime.v0.CellExecutable.oom_cell_name\n\
+aurae.runtime.v0.CellExecutable.oom_killed\n\
 aurae.runtime.v0.CellExecutable.pid\n\
+aurae.runtime.v0.CellExecutable.restarts\n\
+aurae.runtime.v0.CellExecutable.started_ms\n\
 aurae.runtime.v0.CellExecutable.state\n\
+aurae.runtime.v0.CellExecutable.uid\n\
 aurae.runtime.v0.CellExecutableState\n\
 aurae.runtime.v0.CellGraphNode.cell\n\
 aurae.runtime.v0.CellGraphNode.children\n\
 aurae.runtime.v0.CellGraphNode.executables\n\
+aurae.runtime.v0.CellGraphNode.freeing\n\
+aurae.runtime.v0.CellGraphNode.frozen\n\
+aurae.runtime.v0.CellGraphNode.usage\n\
 aurae.runtime.v0.CellService\n\
 aurae.runtime.v0.CellService.Allocate\n\
 aurae.runtime.v0.CellService.Free\n\
+aurae.runtime.v0.CellService.Freeze\n\
+aurae.runtime.v0.CellService.Get\n\
 aurae.runtime.v0.CellService.List\n\
+aurae.runtime.v0.CellService.Signal\n\
 aurae.runtime.v0.CellService.Start\n\
 aurae.runtime.v0.CellService.Stop\n\
+aurae.runtime.v0.CellService.Thaw\n\
+aurae.runtime.v0.CellService.Update\n\
+aurae.runtime.v0.CellService.Wait\n\
 aurae.runtime.v0.CellServiceAllocateRequest.cell\n\
 aurae.runtime.v0.CellServiceAllocateResponse.cell_name\n\
 aurae.runtime.v0.CellServiceAllocateResponse.cgroup_v2\n\
 aurae.runtime.v0.CellServiceFreeRequest._grace_period_ms\n\
 aurae.runtime.v0.CellServiceFreeRequest.cell_name\n\
+aurae.runtime.v0.CellServiceFreeRequest.force\n\
 aurae.runtime.v0.CellServiceFreeRequest.grace_period_ms\n\
+aurae.runtime.v0.CellServiceFreezeRequest.cell_name\n\
+aurae.runtime.v0.CellServiceGetRequest.cell_name\n\
+aurae.runtime.v0.CellServiceGetResponse.cell\n\
 aurae.runtime.v0.CellServiceListResponse.cells\n\
+aurae.runtime.v0.CellServiceSignalRequest.all_processes\n\
+aurae.runtime.v0.CellServiceSignalRequest.cell_name\n\
+aurae.runtime.v0.CellServiceSignalRequest.executable_name\n\
+aurae.runtime.v0.CellServiceSignalRequest.signal\n\
 aurae.runtime.v0.CellServiceStartRequest._gid\n\
 aurae.runtime.v0.CellServiceStartRequest._uid\n\
 aurae.runtime.v0.CellServiceStartRequest.cell_name\n\
@@ -556,6 +654,37 @@ aurae.runtime.v0.CellServiceStopRequest._grace_period_ms\n\
 aurae.runtime.v0.CellServiceStopRequest.cell_name\n\
 aurae.runtime.v0.CellServiceStopRequest.executable_name\n\
 aurae.runtime.v0.CellServiceStopRequest.grace_period_ms\n\
+aurae.runtime.v0.CellServiceThawRequest.cell_name\n\
+aurae.runtime.v0.CellServiceUpdateRequest.cell\n\
+aurae.runtime.v0.CellServiceUpdateRequest.clear\n\
+aurae.runtime.v0.CellServiceUpdateResponse.cell\n\
+aurae.runtime.v0.CellServiceWaitRequest.cell_name\n\
+aurae.runtime.v0.CellServiceWaitRequest.executable_name\n\
+aurae.runtime.v0.CellServiceWaitResponse._exit_code\n\
+aurae.runtime.v0.CellServiceWaitResponse._exit_signal\n\
+aurae.runtime.v0.CellServiceWaitResponse.exit_code\n\
+aurae.runtime.v0.CellServiceWaitResponse.exit_signal\n\
+aurae.runtime.v0.CellServiceWaitResponse.oom_cell_name\n\
+aurae.runtime.v0.CellServiceWaitResponse.oom_killed\n\
+aurae.runtime.v0.CellServiceWaitResponse.pid\n\
+aurae.runtime.v0.CellServiceWaitResponse.restarts\n\
+aurae.runtime.v0.CellUsage._cpu_us\n\
+aurae.runtime.v0.CellUsage._io_read_bytes\n\
+aurae.runtime.v0.CellUsage._io_written_bytes\n\
+aurae.runtime.v0.CellUsage._memory_bytes\n\
+aurae.runtime.v0.CellUsage._memory_peak_bytes\n\
+aurae.runtime.v0.CellUsage._pids\n\
+aurae.runtime.v0.CellUsage._swap_bytes\n\
+aurae.runtime.v0.CellUsage.cpu_pressure\n\
+aurae.runtime.v0.CellUsage.cpu_us\n\
+aurae.runtime.v0.CellUsage.io_pressure\n\
+aurae.runtime.v0.CellUsage.io_read_bytes\n\
+aurae.runtime.v0.CellUsage.io_written_bytes\n\
+aurae.runtime.v0.CellUsage.memory_bytes\n\
+aurae.runtime.v0.CellUsage.memory_peak_bytes\n\
+aurae.runtime.v0.CellUsage.memory_pressure\n\
+aurae.runtime.v0.CellUsage.pids\n\
+aurae.runtime.v0.CellUsage.swap_bytes\n\
 aurae.runtime.v0.Container.image\n\
 aurae.runtime.v0.Container.name\n\
 aurae.runtime.v0.Container.registry\n\
@@ -569,18 +698,45 @@ aurae.runtime.v0.CpusetController._cpus\n\
 aurae.runtime.v0.CpusetController._mems\n\
 aurae.runtime.v0.CpusetController.cpus\n\
 aurae.runtime.v0.CpusetController.mems\n\
+aurae.runtime.v0.Executable.EnvEntry.key\n\
+aurae.runtime.v0.Executable.EnvEntry.value\n\
+aurae.runtime.v0.Executable._stdin\n\
+aurae.runtime.v0.Executable.args\n\
+aurae.runtime.v0.Executable.capabilities\n\
 aurae.runtime.v0.Executable.command\n\
 aurae.runtime.v0.Executable.description\n\
+aurae.runtime.v0.Executable.env\n\
 aurae.runtime.v0.Executable.name\n\
+aurae.runtime.v0.Executable.no_new_privileges\n\
+aurae.runtime.v0.Executable.restart\n\
+aurae.runtime.v0.Executable.rlimits\n\
+aurae.runtime.v0.Executable.stdin\n\
+aurae.runtime.v0.Executable.working_directory\n\
 aurae.runtime.v0.InstanceService\n\
+aurae.runtime.v0.IoController._weight\n\
+aurae.runtime.v0.IoController.max\n\
+aurae.runtime.v0.IoController.weight\n\
+aurae.runtime.v0.IoMax._read_bytes_per_second\n\
+aurae.runtime.v0.IoMax._reads_per_second\n\
+aurae.runtime.v0.IoMax._write_bytes_per_second\n\
+aurae.runtime.v0.IoMax._writes_per_second\n\
+aurae.runtime.v0.IoMax.device\n\
+aurae.runtime.v0.IoMax.read_bytes_per_second\n\
+aurae.runtime.v0.IoMax.reads_per_second\n\
+aurae.runtime.v0.IoMax.write_bytes_per_second\n\
+aurae.runtime.v0.IoMax.writes_per_second\n\
 aurae.runtime.v0.MemoryController._high\n\
 aurae.runtime.v0.MemoryController._low\n\
 aurae.runtime.v0.MemoryController._max\n\
 aurae.runtime.v0.MemoryController._min\n\
+aurae.runtime.v0.MemoryController._swap_max\n\
 aurae.runtime.v0.MemoryController.high\n\
 aurae.runtime.v0.MemoryController.low\n\
 aurae.runtime.v0.MemoryController.max\n\
 aurae.runtime.v0.MemoryController.min\n\
+aurae.runtime.v0.MemoryController.swap_max\n\
+aurae.runtime.v0.PidsController._max\n\
+aurae.runtime.v0.PidsController.max\n\
 aurae.runtime.v0.Pod.name\n\
 aurae.runtime.v0.PodService\n\
 aurae.runtime.v0.PodService.Allocate\n\
@@ -591,13 +747,32 @@ aurae.runtime.v0.PodServiceAllocateRequest.pod\n\
 aurae.runtime.v0.PodServiceStartRequest.name\n\
 aurae.runtime.v0.PodServiceStopRequest.container_name\n\
 aurae.runtime.v0.PodServiceStopRequest.pod_name\n\
+aurae.runtime.v0.Pressure.full\n\
+aurae.runtime.v0.Pressure.some\n\
+aurae.runtime.v0.PressureShare.avg10\n\
+aurae.runtime.v0.PressureShare.avg300\n\
+aurae.runtime.v0.PressureShare.avg60\n\
+aurae.runtime.v0.PressureShare.total_us\n\
+aurae.runtime.v0.RESTART_CONDITION_ALWAYS\n\
+aurae.runtime.v0.RESTART_CONDITION_NEVER\n\
+aurae.runtime.v0.RESTART_CONDITION_ON_FAILURE\n\
+aurae.runtime.v0.RESTART_CONDITION_UNSPECIFIED\n\
+aurae.runtime.v0.RestartCondition\n\
+aurae.runtime.v0.RestartPolicy._max_restarts\n\
+aurae.runtime.v0.RestartPolicy.condition\n\
+aurae.runtime.v0.RestartPolicy.max_restarts\n\
+aurae.runtime.v0.Rlimit._hard\n\
+aurae.runtime.v0.Rlimit._soft\n\
+aurae.runtime.v0.Rlimit.hard\n\
+aurae.runtime.v0.Rlimit.name\n\
+aurae.runtime.v0.Rlimit.soft\n\
 aurae.runtime.v0.SpawnService\n\
 ",
     },
     File {
         name: "google/rpc/error_details.proto",
-        start: 4526,
-        end: 4749,
+        start: 8785,
+        end: 9008,
         dependencies: &[],
         messages: "\
 google.rpc.BadRequest\n\
@@ -611,8 +786,8 @@ google.rpc.BadRequest.field_violations\n\
     },
     File {
         name: "grpc/health/v1/health.proto",
-        start: 4749,
-        end: 5506,
+        start: 9008,
+        end: 9765,
         dependencies: &[],
         messages: "\
 grpc.health.v1.HealthCheckRequest\n\
@@ -640,8 +815,8 @@ grpc.health.v1.HealthListResponse.statuses\n\
     },
     File {
         name: "grpc/reflection/v1/reflection.proto",
-        start: 5506,
-        end: 7146,
+        start: 9765,
+        end: 11405,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1.ErrorResponse\n\
@@ -683,8 +858,8 @@ grpc.reflection.v1.ServiceResponse.name\n\
     },
     File {
         name: "grpc/reflection/v1alpha/reflection.proto",
-        start: 7146,
-        end: 8841,
+        start: 11405,
+        end: 13100,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1alpha.ErrorResponse\n\
@@ -873,7 +1048,7 @@ pub mod aurae {
     pub mod runtime {
         pub mod v0 {
             /// A share of the machine, and how far it is cut off from the rest.
-            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct Cell {
                 /// One or more labels joined by "/", at most 8: "a/b" is the cell "b" inside the cell "a", which must exist. A label
                 /// is 1 to 63 of the characters A-Z, a-z, 0-9 and "-", and neither starts nor ends in "-".
@@ -885,17 +1060,23 @@ pub mod aurae {
                 /// Which processors and memory nodes may be used. Not set: those of the parent.
                 #[prost(message, optional, tag = "3")]
                 pub cpuset: ::core::option::Option<CpusetController>,
-                /// Memory. Not set: no limit. Setting it is refused with UNIMPLEMENTED until it is built.
+                /// Memory. Not set: no limit.
                 #[prost(message, optional, tag = "4")]
                 pub memory: ::core::option::Option<MemoryController>,
-                /// True: what runs in the cell gets its own process ids, System V IPC, host name and mounts, with a /proc that shows
-                /// the cell only. True is refused with UNIMPLEMENTED until it is built.
+                /// True: what runs in the cell gets its own process ids, System V IPC, host name (the last label of the cell's name) and
+                /// mounts, with a /proc and a /sys/fs/cgroup that show the cell only. Cannot be changed later.
                 #[prost(bool, tag = "10")]
                 pub isolate_process: bool,
-                /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. True is refused
-                /// with UNIMPLEMENTED until it is built.
+                /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. Cannot be changed
+                /// later.
                 #[prost(bool, tag = "11")]
                 pub isolate_network: bool,
+                /// How many processes there may be. Not set: no limit.
+                #[prost(message, optional, tag = "100")]
+                pub pids: ::core::option::Option<PidsController>,
+                /// Reads and writes of block devices. Not set: no limit.
+                #[prost(message, optional, tag = "101")]
+                pub io: ::core::option::Option<IoController>,
             }
             impl ::prost::Name for Cell {
                 const NAME: &'static str = "Cell";
@@ -972,6 +1153,9 @@ pub mod aurae {
                 /// The cell never has more than this: a process that needs more is killed.
                 #[prost(int64, optional, tag = "4")]
                 pub max: ::core::option::Option<i64>,
+                /// Swap space that the cell may use beside its memory. On cgroup version 1 it needs max, too.
+                #[prost(int64, optional, tag = "100")]
+                pub swap_max: ::core::option::Option<i64>,
             }
             impl ::prost::Name for MemoryController {
                 const NAME: &'static str = "MemoryController";
@@ -983,19 +1167,119 @@ pub mod aurae {
                     "/aurae.runtime.v0.MemoryController".into()
                 }
             }
-            /// A program to run.
+            /// A limit on the number of processes and threads.
+            /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#pid>
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct PidsController {
+                /// How many processes and threads there may be in the cell and in the cells inside it. At least 1. Above it fork(2)
+                /// fails.
+                #[prost(int64, optional, tag = "1")]
+                pub max: ::core::option::Option<i64>,
+            }
+            impl ::prost::Name for PidsController {
+                const NAME: &'static str = "PidsController";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PidsController".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PidsController".into()
+                }
+            }
+            /// Limits on reads and writes of block devices.
+            /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#io>
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct IoController {
+                /// The share of a device's time among the cells of the same parent, when they compete. 1 to 10000; the kernel's own
+                /// default is 100. Needs an I/O scheduler that knows of weights.
+                #[prost(uint64, optional, tag = "1")]
+                pub weight: ::core::option::Option<u64>,
+                /// Limits for single devices, at most one for each device.
+                #[prost(message, repeated, tag = "2")]
+                pub max: ::prost::alloc::vec::Vec<IoMax>,
+            }
+            impl ::prost::Name for IoController {
+                const NAME: &'static str = "IoController";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.IoController".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.IoController".into()
+                }
+            }
+            /// Limits for one block device. At least one of them is set.
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct IoMax {
+                /// The device: its numbers, as in "8:0", or the path of its node, as in "/dev/sda". A whole disk, not a partition.
+                #[prost(string, tag = "1")]
+                pub device: ::prost::alloc::string::String,
+                /// Bytes read in a second. At least 1.
+                #[prost(uint64, optional, tag = "2")]
+                pub read_bytes_per_second: ::core::option::Option<u64>,
+                /// Bytes written in a second. At least 1.
+                #[prost(uint64, optional, tag = "3")]
+                pub write_bytes_per_second: ::core::option::Option<u64>,
+                /// Reads in a second. At least 1.
+                #[prost(uint64, optional, tag = "4")]
+                pub reads_per_second: ::core::option::Option<u64>,
+                /// Writes in a second. At least 1.
+                #[prost(uint64, optional, tag = "5")]
+                pub writes_per_second: ::core::option::Option<u64>,
+            }
+            impl ::prost::Name for IoMax {
+                const NAME: &'static str = "IoMax";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.IoMax".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.IoMax".into()
+                }
+            }
+            /// A program to run.
+            #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct Executable {
                 /// 1 to 255 bytes of UTF-8 without NUL; unique in its cell while the executable is there.
                 #[prost(string, tag = "1")]
                 pub name: ::prost::alloc::string::String,
-                /// A command line for /bin/sh -c. Not empty, and without NUL. Runs in "/", in a session of its own, with a small
-                /// environment: PATH, HOME, AURAE_CELL and AURAE_EXECUTABLE.
+                /// A command line for /bin/sh -c, without NUL. Runs in a session of its own, with a small environment: PATH, HOME,
+                /// AURAE_CELL and AURAE_EXECUTABLE. Either this or args is set, not both.
                 #[prost(string, tag = "2")]
                 pub command: ::prost::alloc::string::String,
                 /// A text for people; kept and shown by List.
                 #[prost(string, tag = "4")]
                 pub description: ::prost::alloc::string::String,
+                /// A program and its arguments, run without a shell. The first is the program: a path, or a name that is looked for in
+                /// the PATH of the executable's environment.
+                #[prost(string, repeated, tag = "100")]
+                pub args: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+                /// Added to the environment, or in place of what it has: any name but AURAE_CELL and AURAE_EXECUTABLE.
+                #[prost(btree_map = "string, string", tag = "101")]
+                pub env: ::prost::alloc::collections::BTreeMap<
+                    ::prost::alloc::string::String,
+                    ::prost::alloc::string::String,
+                >,
+                /// The directory to run in: an absolute path, as the executable's user sees it. Not set: "/".
+                #[prost(string, tag = "102")]
+                pub working_directory: ::prost::alloc::string::String,
+                /// Limits on what each process of the executable may use. Those not named are those of the daemon.
+                #[prost(message, repeated, tag = "103")]
+                pub rlimits: ::prost::alloc::vec::Vec<Rlimit>,
+                /// True: nothing that it runs gains privileges by set-user-ID, set-group-ID or file capabilities (prctl(2),
+                /// PR_SET_NO_NEW_PRIVS).
+                #[prost(bool, tag = "104")]
+                pub no_new_privileges: bool,
+                /// The capabilities that the executable, and all that it runs, can have at most (capabilities(7), the bounding set).
+                /// Not set: those of the daemon.
+                #[prost(message, optional, tag = "105")]
+                pub capabilities: ::core::option::Option<CapabilitySet>,
+                /// What it reads from standard input, at most 65536 bytes. Not set: standard input is /dev/null.
+                #[prost(bytes = "vec", optional, tag = "106")]
+                pub stdin: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+                /// What to do when it exits. Not set: nothing.
+                #[prost(message, optional, tag = "107")]
+                pub restart: ::core::option::Option<RestartPolicy>,
             }
             impl ::prost::Name for Executable {
                 const NAME: &'static str = "Executable";
@@ -1007,8 +1291,68 @@ pub mod aurae {
                     "/aurae.runtime.v0.Executable".into()
                 }
             }
-            /// Asks for a new cell.
+            /// A limit of setrlimit(2).
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Rlimit {
+                /// Which one: its name without "RLIMIT_", in lower case, as in "nofile", "core" or "memlock".
+                #[prost(string, tag = "1")]
+                pub name: ::prost::alloc::string::String,
+                /// The limit, in the unit that setrlimit(2) gives. Not set: no limit.
+                #[prost(uint64, optional, tag = "2")]
+                pub soft: ::core::option::Option<u64>,
+                /// What a process may raise the limit to. Not set: the same as soft.
+                #[prost(uint64, optional, tag = "3")]
+                pub hard: ::core::option::Option<u64>,
+            }
+            impl ::prost::Name for Rlimit {
+                const NAME: &'static str = "Rlimit";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Rlimit".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Rlimit".into()
+                }
+            }
+            /// A set of capabilities.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CapabilitySet {
+                /// Their names, as in "CAP_NET_BIND_SERVICE". None: the set is empty.
+                #[prost(string, repeated, tag = "1")]
+                pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+            }
+            impl ::prost::Name for CapabilitySet {
+                const NAME: &'static str = "CapabilitySet";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CapabilitySet".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CapabilitySet".into()
+                }
+            }
+            /// When an executable is started again after it has exited.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct RestartPolicy {
+                /// Not set: never.
+                #[prost(enumeration = "RestartCondition", tag = "1")]
+                pub condition: i32,
+                /// How often it is started again, at most, without having run for 10 seconds in between. Not set: without end.
+                #[prost(uint32, optional, tag = "2")]
+                pub max_restarts: ::core::option::Option<u32>,
+            }
+            impl ::prost::Name for RestartPolicy {
+                const NAME: &'static str = "RestartPolicy";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.RestartPolicy".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.RestartPolicy".into()
+                }
+            }
+            /// Asks for a new cell.
+            #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct CellServiceAllocateRequest {
                 /// The cell to make. Required.
                 #[prost(message, optional, tag = "1")]
@@ -1054,6 +1398,9 @@ pub mod aurae {
                 /// once. Not set: the daemon's own setting.
                 #[prost(uint32, optional, tag = "100")]
                 pub grace_period_ms: ::core::option::Option<u32>,
+                /// True: the cells inside it are freed, too, the innermost first.
+                #[prost(bool, tag = "101")]
+                pub force: bool,
             }
             impl ::prost::Name for CellServiceFreeRequest {
                 const NAME: &'static str = "CellServiceFreeRequest";
@@ -1079,7 +1426,7 @@ pub mod aurae {
                 }
             }
             /// Asks for a program to be started.
-            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct CellServiceStartRequest {
                 /// The cell to run in. Required.
                 #[prost(string, tag = "1")]
@@ -1087,10 +1434,10 @@ pub mod aurae {
                 /// What to run. Required.
                 #[prost(message, optional, tag = "2")]
                 pub executable: ::core::option::Option<Executable>,
-                /// The user id to run as. Not set: the daemon's. Setting it is refused with UNIMPLEMENTED until it is built.
+                /// The user id to run as. Not set: the daemon's. When it or gid is set, there are no supplementary groups.
                 #[prost(uint32, optional, tag = "3")]
                 pub uid: ::core::option::Option<u32>,
-                /// The group id to run as. Not set: the daemon's. Setting it is refused with UNIMPLEMENTED until it is built.
+                /// The group id to run as. Not set: the daemon's.
                 #[prost(uint32, optional, tag = "4")]
                 pub gid: ::core::option::Option<u32>,
             }
@@ -1164,6 +1511,231 @@ pub mod aurae {
                     "/aurae.runtime.v0.CellServiceStopResponse".into()
                 }
             }
+            /// Asks for one cell.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceGetRequest {
+                /// The name of the cell.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for CellServiceGetRequest {
+                const NAME: &'static str = "CellServiceGetRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceGetRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceGetRequest".into()
+                }
+            }
+            /// The cell.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct CellServiceGetResponse {
+                /// The cell, with all cells inside it.
+                #[prost(message, optional, tag = "1")]
+                pub cell: ::core::option::Option<CellGraphNode>,
+            }
+            impl ::prost::Name for CellServiceGetResponse {
+                const NAME: &'static str = "CellServiceGetResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceGetResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceGetResponse".into()
+                }
+            }
+            /// Asks for other limits.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct CellServiceUpdateRequest {
+                /// The name of a cell, and the limits to change. A limit that is not set stays as it is, and so does isolation, which
+                /// cannot be changed: setting it is INVALID_ARGUMENT unless the cell has it.
+                #[prost(message, optional, tag = "1")]
+                pub cell: ::core::option::Option<Cell>,
+                /// The limits to take away, by their names in the cell: "cpu.max", "memory.high", "io.max". With "cpu.max" goes its
+                /// period.
+                #[prost(string, repeated, tag = "2")]
+                pub clear: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+            }
+            impl ::prost::Name for CellServiceUpdateRequest {
+                const NAME: &'static str = "CellServiceUpdateRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceUpdateRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceUpdateRequest".into()
+                }
+            }
+            /// The limits are changed.
+            #[derive(Clone, PartialEq, ::prost::Message)]
+            pub struct CellServiceUpdateResponse {
+                /// The cell with all limits that it has now.
+                #[prost(message, optional, tag = "1")]
+                pub cell: ::core::option::Option<Cell>,
+            }
+            impl ::prost::Name for CellServiceUpdateResponse {
+                const NAME: &'static str = "CellServiceUpdateResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceUpdateResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceUpdateResponse".into()
+                }
+            }
+            /// Asks for a cell to stand still.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceFreezeRequest {
+                /// The name of the cell.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for CellServiceFreezeRequest {
+                const NAME: &'static str = "CellServiceFreezeRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceFreezeRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceFreezeRequest".into()
+                }
+            }
+            /// All of it stands still.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceFreezeResponse {}
+            impl ::prost::Name for CellServiceFreezeResponse {
+                const NAME: &'static str = "CellServiceFreezeResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceFreezeResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceFreezeResponse".into()
+                }
+            }
+            /// Asks for a cell to go on.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceThawRequest {
+                /// The name of the cell.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for CellServiceThawRequest {
+                const NAME: &'static str = "CellServiceThawRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceThawRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceThawRequest".into()
+                }
+            }
+            /// It goes on, unless a cell around it is frozen.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceThawResponse {}
+            impl ::prost::Name for CellServiceThawResponse {
+                const NAME: &'static str = "CellServiceThawResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceThawResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceThawResponse".into()
+                }
+            }
+            /// Asks for the end of an executable to be told.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceWaitRequest {
+                /// The cell that it was started in.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// The name that it was started under.
+                #[prost(string, tag = "2")]
+                pub executable_name: ::prost::alloc::string::String,
+            }
+            impl ::prost::Name for CellServiceWaitRequest {
+                const NAME: &'static str = "CellServiceWaitRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceWaitRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceWaitRequest".into()
+                }
+            }
+            /// How an executable ended.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceWaitResponse {
+                /// What it exited with, 0 to 255. Not set when a signal ended it, or how it ended is not known.
+                #[prost(int32, optional, tag = "1")]
+                pub exit_code: ::core::option::Option<i32>,
+                /// The number of the signal that ended it. Set only when one did.
+                #[prost(int32, optional, tag = "2")]
+                pub exit_signal: ::core::option::Option<i32>,
+                /// True when the kernel ended it because memory had run out.
+                #[prost(bool, tag = "3")]
+                pub oom_killed: bool,
+                /// With oom_killed: the cell whose memory limit was reached, which may be one around its own. Empty when it was no
+                /// cell's limit: the machine, or what is around the daemon, had no memory left.
+                #[prost(string, tag = "4")]
+                pub oom_cell_name: ::prost::alloc::string::String,
+                /// The process id that it had.
+                #[prost(int32, tag = "5")]
+                pub pid: i32,
+                /// How often it was restarted.
+                #[prost(uint32, tag = "6")]
+                pub restarts: u32,
+            }
+            impl ::prost::Name for CellServiceWaitResponse {
+                const NAME: &'static str = "CellServiceWaitResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceWaitResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceWaitResponse".into()
+                }
+            }
+            /// Asks for a signal to be sent.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceSignalRequest {
+                /// The cell that it was started in.
+                #[prost(string, tag = "1")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// The name that it was started under.
+                #[prost(string, tag = "2")]
+                pub executable_name: ::prost::alloc::string::String,
+                /// The signal, by name or number: "SIGHUP", "HUP", "1", "SIGRTMIN+3".
+                #[prost(string, tag = "3")]
+                pub signal: ::prost::alloc::string::String,
+                /// True: it is sent to all processes that the executable has started. Otherwise to its first process only.
+                #[prost(bool, tag = "4")]
+                pub all_processes: bool,
+            }
+            impl ::prost::Name for CellServiceSignalRequest {
+                const NAME: &'static str = "CellServiceSignalRequest";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceSignalRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceSignalRequest".into()
+                }
+            }
+            /// The signal has been sent.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct CellServiceSignalResponse {}
+            impl ::prost::Name for CellServiceSignalResponse {
+                const NAME: &'static str = "CellServiceSignalResponse";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellServiceSignalResponse".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellServiceSignalResponse".into()
+                }
+            }
             /// Asks for all cells.
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct CellServiceListRequest {}
@@ -1206,6 +1778,15 @@ pub mod aurae {
                 /// The executables of this cell itself, by name.
                 #[prost(message, repeated, tag = "100")]
                 pub executables: ::prost::alloc::vec::Vec<CellExecutable>,
+                /// What the cell and all cells inside it use.
+                #[prost(message, optional, tag = "101")]
+                pub usage: ::core::option::Option<CellUsage>,
+                /// Whether it is frozen, by itself or with a cell around it.
+                #[prost(bool, tag = "102")]
+                pub frozen: bool,
+                /// Whether it is being freed: nothing can be started in it any more.
+                #[prost(bool, tag = "103")]
+                pub freeing: bool,
             }
             impl ::prost::Name for CellGraphNode {
                 const NAME: &'static str = "CellGraphNode";
@@ -1217,7 +1798,99 @@ pub mod aurae {
                     "/aurae.runtime.v0.CellGraphNode".into()
                 }
             }
-            /// An executable that was started in a cell, and neither stopped nor replaced since.
+            /// What a cell and all cells inside it use, as the kernel counts it. A value is not set where the kernel doesn't count:
+            /// without the controller, or on cgroup version 1 without a limit that the controller has to enforce.
+            #[derive(Clone, Copy, PartialEq, ::prost::Message)]
+            pub struct CellUsage {
+                /// Processor time, in microseconds, since the cell was allocated.
+                #[prost(uint64, optional, tag = "1")]
+                pub cpu_us: ::core::option::Option<u64>,
+                /// Memory now, in bytes.
+                #[prost(uint64, optional, tag = "2")]
+                pub memory_bytes: ::core::option::Option<u64>,
+                /// The most memory that it had at any time, in bytes.
+                #[prost(uint64, optional, tag = "3")]
+                pub memory_peak_bytes: ::core::option::Option<u64>,
+                /// Swap space now, in bytes.
+                #[prost(uint64, optional, tag = "4")]
+                pub swap_bytes: ::core::option::Option<u64>,
+                /// Processes and threads now.
+                #[prost(uint64, optional, tag = "5")]
+                pub pids: ::core::option::Option<u64>,
+                /// Bytes read from block devices.
+                #[prost(uint64, optional, tag = "6")]
+                pub io_read_bytes: ::core::option::Option<u64>,
+                /// Bytes written to block devices.
+                #[prost(uint64, optional, tag = "7")]
+                pub io_written_bytes: ::core::option::Option<u64>,
+                /// How much its processes wait for a processor.
+                #[prost(message, optional, tag = "8")]
+                pub cpu_pressure: ::core::option::Option<Pressure>,
+                /// How much they wait for memory.
+                #[prost(message, optional, tag = "9")]
+                pub memory_pressure: ::core::option::Option<Pressure>,
+                /// How much they wait for block devices.
+                #[prost(message, optional, tag = "10")]
+                pub io_pressure: ::core::option::Option<Pressure>,
+            }
+            impl ::prost::Name for CellUsage {
+                const NAME: &'static str = "CellUsage";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.CellUsage".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.CellUsage".into()
+                }
+            }
+            /// How long processes wait for a resource, as pressure stall information tells it.
+            /// Kernel reference: <https://docs.kernel.org/accounting/psi.html>
+            #[derive(Clone, Copy, PartialEq, ::prost::Message)]
+            pub struct Pressure {
+                /// At least one process waited.
+                #[prost(message, optional, tag = "1")]
+                pub some: ::core::option::Option<PressureShare>,
+                /// All processes that could have run waited at the same time.
+                #[prost(message, optional, tag = "2")]
+                pub full: ::core::option::Option<PressureShare>,
+            }
+            impl ::prost::Name for Pressure {
+                const NAME: &'static str = "Pressure";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.Pressure".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.Pressure".into()
+                }
+            }
+            /// The share of time for which processes waited.
+            #[derive(Clone, Copy, PartialEq, ::prost::Message)]
+            pub struct PressureShare {
+                /// In percent, over the last 10 seconds.
+                #[prost(double, tag = "1")]
+                pub avg10: f64,
+                /// In percent, over the last 60 seconds.
+                #[prost(double, tag = "2")]
+                pub avg60: f64,
+                /// In percent, over the last 300 seconds.
+                #[prost(double, tag = "3")]
+                pub avg300: f64,
+                /// In all, in microseconds.
+                #[prost(uint64, tag = "4")]
+                pub total_us: u64,
+            }
+            impl ::prost::Name for PressureShare {
+                const NAME: &'static str = "PressureShare";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.PressureShare".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.PressureShare".into()
+                }
+            }
+            /// An executable that was started in a cell.
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct CellExecutable {
                 /// The name that it was started under.
@@ -1239,6 +1912,27 @@ pub mod aurae {
                 /// The number of the signal that ended it. Set only when one did.
                 #[prost(int32, optional, tag = "6")]
                 pub exit_signal: ::core::option::Option<i32>,
+                /// When its process was started, last: Unix time in milliseconds.
+                #[prost(int64, tag = "7")]
+                pub started_ms: i64,
+                /// When its process exited: Unix time in milliseconds. Set only when it has exited.
+                #[prost(int64, optional, tag = "8")]
+                pub exited_ms: ::core::option::Option<i64>,
+                /// As in CellServiceWaitResponse. Set only when it has exited.
+                #[prost(bool, tag = "9")]
+                pub oom_killed: bool,
+                /// As in CellServiceWaitResponse.
+                #[prost(string, tag = "10")]
+                pub oom_cell_name: ::prost::alloc::string::String,
+                /// How often it was restarted.
+                #[prost(uint32, tag = "11")]
+                pub restarts: u32,
+                /// The user id that it runs as.
+                #[prost(uint32, tag = "12")]
+                pub uid: u32,
+                /// The group id that it runs as.
+                #[prost(uint32, tag = "13")]
+                pub gid: u32,
             }
             impl ::prost::Name for CellExecutable {
                 const NAME: &'static str = "CellExecutable";
@@ -1409,6 +2103,53 @@ pub mod aurae {
                     "/aurae.runtime.v0.PodServiceFreeResponse".into()
                 }
             }
+            /// The exits after which an executable is started again. One that was stopped is not.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum RestartCondition {
+                /// Never.
+                Unspecified = 0,
+                /// Never.
+                Never = 1,
+                /// A signal ended it, or its exit code was not 0.
+                OnFailure = 2,
+                /// Any.
+                Always = 3,
+            }
+            impl RestartCondition {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "RESTART_CONDITION_UNSPECIFIED",
+                        Self::Never => "RESTART_CONDITION_NEVER",
+                        Self::OnFailure => "RESTART_CONDITION_ON_FAILURE",
+                        Self::Always => "RESTART_CONDITION_ALWAYS",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "RESTART_CONDITION_UNSPECIFIED" => Some(Self::Unspecified),
+                        "RESTART_CONDITION_NEVER" => Some(Self::Never),
+                        "RESTART_CONDITION_ON_FAILURE" => Some(Self::OnFailure),
+                        "RESTART_CONDITION_ALWAYS" => Some(Self::Always),
+                        _ => None,
+                    }
+                }
+            }
             /// The life of an executable.
             #[derive(
                 Clone,
@@ -1427,8 +2168,10 @@ pub mod aurae {
                 Unspecified = 0,
                 /// The process that was started runs.
                 Running = 1,
-                /// The process that was started has ended. It is listed until it is stopped, or until a new Start takes its name.
+                /// The process that was started has ended. It is listed until its name is used again, or its cell is freed.
                 Exited = 2,
+                /// The process has ended, and is to be started again in a moment.
+                Restarting = 3,
             }
             impl CellExecutableState {
                 /// String value of the enum field names used in the ProtoBuf definition.
@@ -1440,6 +2183,7 @@ pub mod aurae {
                         Self::Unspecified => "CELL_EXECUTABLE_STATE_UNSPECIFIED",
                         Self::Running => "CELL_EXECUTABLE_STATE_RUNNING",
                         Self::Exited => "CELL_EXECUTABLE_STATE_EXITED",
+                        Self::Restarting => "CELL_EXECUTABLE_STATE_RESTARTING",
                     }
                 }
                 /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1448,6 +2192,7 @@ pub mod aurae {
                         "CELL_EXECUTABLE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
                         "CELL_EXECUTABLE_STATE_RUNNING" => Some(Self::Running),
                         "CELL_EXECUTABLE_STATE_EXITED" => Some(Self::Exited),
+                        "CELL_EXECUTABLE_STATE_RESTARTING" => Some(Self::Restarting),
                         _ => None,
                     }
                 }

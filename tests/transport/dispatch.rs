@@ -202,7 +202,7 @@ fn our_client_makes_all_kinds_of_calls() {
         assert!(discovery.discover(&DiscoverRequest {}).await.unwrap().healthy);
 
         let cells = proto::CellServiceClient::new(&channel);
-        let request = CellServiceFreeRequest { cell_name: "zelle-ä".into(), grace_period_ms: None };
+        let request = CellServiceFreeRequest { cell_name: "zelle-ä".into(), ..Default::default() };
         assert_eq!(cells.free(&request).await, Err(Status::new(Code::NotFound, "zelle-ä")));
 
         let names: Vec<String> = (0..500).map(|number| format!("cell-{number}")).collect();

@@ -187,7 +187,8 @@ impl Start {
 
     fn request(self) -> api::CellServiceStartRequest {
         let command = shell::command_line(&self.command);
-        let executable = api::Executable { name: self.name, command, description: self.description };
+        let executable =
+            api::Executable { name: self.name, command, description: self.description, ..Default::default() };
         api::CellServiceStartRequest {
             cell_name: self.cell,
             executable: Some(executable),
@@ -258,7 +259,11 @@ struct Free {
 impl Free {
     async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
         let text = format!("freed {}\n", shown(&self.cell));
-        let request = api::CellServiceFreeRequest { cell_name: self.cell, grace_period_ms: self.grace_ms };
+        let request = api::CellServiceFreeRequest {
+            cell_name: self.cell,
+            grace_period_ms: self.grace_ms,
+            ..Default::default()
+        };
         cells.free(&request).await?;
         Ok(Answer::new(json::empty(), text))
     }

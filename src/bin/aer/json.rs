@@ -154,7 +154,13 @@ mod tests {
     #[test]
     fn optional_fields_are_shown_when_set_to_their_default() {
         let cpu = api::CpuController { weight: Some(0), max: Some(-1), period: Some(u64::MAX) };
-        let memory = api::MemoryController { min: Some(0), low: Some(1), high: None, max: Some(i64::MAX) };
+        let memory = api::MemoryController {
+            min: Some(0),
+            low: Some(1),
+            high: None,
+            max: Some(i64::MAX),
+            swap_max: None,
+        };
         let cell = api::Cell {
             cpu: Some(cpu),
             cpuset: Some(api::CpusetController { cpus: Some(String::new()), mems: None }),

@@ -37,6 +37,7 @@ fn indented(name: &str, depth: usize) -> String {
 
 fn state(executable: &CellExecutable) -> String {
     match (executable.state(), executable.exit_code, executable.exit_signal) {
+        (CellExecutableState::Restarting, _, _) => "restarting".to_owned(),
         (CellExecutableState::Running, ..) => "running".to_owned(),
         (CellExecutableState::Exited, _, Some(number)) => match Signal::try_from(number) {
             Ok(signal) => format!("killed by {signal}"),
@@ -103,8 +104,9 @@ mod tests {
                     exit_signal: Some(9),
                     ..executable("server", 13, CellExecutableState::Exited)
                 }],
-                children: Vec::new(),
+                ..CellGraphNode::default()
             }],
+            ..CellGraphNode::default()
         };
         let idle = CellGraphNode { cell: Some(cell("zzz")), ..CellGraphNode::default() };
         let expected = "\

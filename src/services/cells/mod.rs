@@ -1,5 +1,9 @@
 //! `aurae.runtime.v0.CellService`: messages to parsed types and back. What the calls do is the [`Runtime`]'s affair.
 
+mod executable;
+mod limits;
+mod view;
+
 use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
@@ -7,10 +11,7 @@ use std::time::Duration;
 use crate::grpc::status::{Code, Status, Violation};
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
-use crate::runtime::cpuset::{CpusetLimits, IdList};
-use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableInfo, ExecutableName, ExecutableSpec};
-use crate::runtime::{ExitReason, ProcessState};
+use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec};
 
 /// What the service asks of the machine, in parsed types only.
 pub trait Runtime: Send + Sync + 'static {
@@ -44,7 +45,7 @@ impl<R: Runtime> Cells<R> {
         &self,
         request: CellServiceAllocateRequest,
     ) -> Result<CellServiceAllocateResponse, Status> {
-        let spec = parse_cell(request.cell)?;
+        let spec = limits::parse_cell(request.cell)?;
         let cell_name = spec.name.to_string();
         self.runtime.allocate(spec).await?;
         Ok(CellServiceAllocateResponse { cell_name, cgroup_v2: self.runtime.cgroup_v2() })
@@ -55,13 +56,14 @@ impl<R: Runtime> Cells<R> {
         let cell = bad.check("cell_name", CellName::parse(&request.cell_name));
         let grace = bad.check("grace_period_ms", parse_grace(request.grace_period_ms));
         let (Some(cell), Some(grace)) = (cell, grace) else { return Err(bad.into_status()) };
+        refuse_unbuilt(&[("force", request.force)])?;
         self.runtime.free(cell, grace).await?;
         Ok(CellServiceFreeResponse {})
     }
 
     pub async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
         refuse_unbuilt(&[("uid", request.uid.is_some()), ("gid", request.gid.is_some())])?;
-        let (cell, spec) = parse_start(&request.cell_name, request.executable)?;
+        let (cell, spec) = executable::parse_start(&request.cell_name, request.executable)?;
         let pid = self.runtime.start(cell, spec).await?;
         // The executable runs as the daemon does: nothing has changed its user or group.
         let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
@@ -81,7 +83,7 @@ impl<R: Runtime> Cells<R> {
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
-        Ok(CellServiceListResponse { cells: self.runtime.list().into_iter().map(node).collect() })
+        Ok(CellServiceListResponse { cells: self.runtime.list().into_iter().map(view::node).collect() })
     }
 }
 
@@ -128,69 +130,6 @@ impl Violations {
     }
 }
 
-fn parse_cell(cell: Option<Cell>) -> Result<CellSpec, Status> {
-    let mut bad = Violations::default();
-    let Some(cell) = cell else {
-        bad.add("cell", &"is missing; a cell needs at least a name");
-        return Err(bad.into_status());
-    };
-    let name = bad.check("cell.name", CellName::parse(&cell.name));
-    let cpu = cell.cpu.map(|cpu| parse_cpu(cpu, &mut bad)).unwrap_or_default();
-    let cpuset = cell.cpuset.map(|cpuset| parse_cpuset(&cpuset, &mut bad)).unwrap_or_default();
-    let Some(name) = name.filter(|_| bad.0.is_empty()) else { return Err(bad.into_status()) };
-    refuse_unbuilt(&[
-        ("cell.memory", cell.memory.is_some()),
-        ("cell.isolate_process", cell.isolate_process),
-        ("cell.isolate_network", cell.isolate_network),
-    ])?;
-    Ok(CellSpec { name, cpu, cpuset })
-}
-
-fn parse_cpu(cpu: CpuController, bad: &mut Violations) -> CpuLimits {
-    let weight = bad.check_optional("cell.cpu.weight", cpu.weight.map(CpuWeight::new));
-    let max = match (cpu.max, cpu.period) {
-        (None, Some(_)) => {
-            bad.add("cell.cpu.period", &"has no meaning without cell.cpu.max; set both or none");
-            None
-        }
-        (max, period) => {
-            let period_is_bad = period.is_some_and(|period| CpuMax::new(0, Some(period)).is_err());
-            let field = if period_is_bad { "cell.cpu.period" } else { "cell.cpu.max" };
-            bad.check_optional(field, max.map(|max| CpuMax::new(max, period)))
-        }
-    };
-    CpuLimits { weight, max }
-}
-
-fn parse_cpuset(cpuset: &CpusetController, bad: &mut Violations) -> CpusetLimits {
-    CpusetLimits {
-        cpus: bad.check_optional("cell.cpuset.cpus", cpuset.cpus.as_deref().map(IdList::parse)),
-        mems: bad.check_optional("cell.cpuset.mems", cpuset.mems.as_deref().map(IdList::parse)),
-    }
-}
-
-fn parse_start(
-    cell_name: &str,
-    executable: Option<Executable>,
-) -> Result<(CellName, ExecutableSpec), Status> {
-    let mut bad = Violations::default();
-    let cell = bad.check("cell_name", CellName::parse(cell_name));
-    let Some(executable) = executable else {
-        bad.add("executable", &"is missing; it needs a name and a command");
-        return Err(bad.into_status());
-    };
-    let name = bad.check("executable.name", ExecutableName::parse(&executable.name));
-    let command = bad.check("executable.command", runtime::Command::parse(&executable.command));
-    let description =
-        bad.check("executable.description", runtime::Description::parse(&executable.description));
-    match (cell, name, command, description) {
-        (Some(cell), Some(name), Some(command), Some(description)) => {
-            Ok((cell, ExecutableSpec { name, command, description }))
-        }
-        _ => Err(bad.into_status()),
-    }
-}
-
 fn parse_grace(milliseconds: Option<u32>) -> Result<Option<Duration>, String> {
     let grace = milliseconds.map(|ms| Duration::from_millis(ms.into()));
     match grace {
@@ -211,48 +150,4 @@ fn refuse_unbuilt(fields: &[(&str, bool)]) -> Result<(), Status> {
     }
     let message = format!("{}: planned, not built yet; leave it unset", set.join(", "));
     Err(Status::new(Code::Unimplemented, message))
-}
-
-fn node(info: CellInfo) -> CellGraphNode {
-    CellGraphNode {
-        cell: Some(cell(&info.spec)),
-        children: info.children.into_iter().map(node).collect(),
-        executables: info.executables.into_iter().map(executable).collect(),
-    }
-}
-
-fn cell(spec: &CellSpec) -> Cell {
-    let CpuLimits { weight, max } = spec.cpu;
-    let cpu = (weight.is_some() || max.is_some()).then(|| CpuController {
-        weight: weight.map(CpuWeight::value),
-        max: max.and_then(|max| i64::try_from(max.quota_us()).ok()),
-        period: max.map(CpuMax::period_us),
-    });
-    let CpusetLimits { cpus, mems } = &spec.cpuset;
-    let cpuset = (cpus.is_some() || mems.is_some()).then(|| CpusetController {
-        cpus: cpus.as_ref().map(ToString::to_string),
-        mems: mems.as_ref().map(ToString::to_string),
-    });
-    Cell { name: spec.name.to_string(), cpu, cpuset, ..Cell::default() }
-}
-
-fn executable(info: ExecutableInfo) -> CellExecutable {
-    let (pid, state, exit) = match info.process {
-        ProcessState::Starting => (0, CellExecutableState::Unspecified, None),
-        ProcessState::Running { pid } => (pid, CellExecutableState::Running, None),
-        ProcessState::Exited { pid, reason } => (pid, CellExecutableState::Exited, Some(reason)),
-    };
-    let (exit_code, exit_signal) = match exit {
-        Some(ExitReason::Code(code)) => (Some(code), None),
-        Some(ExitReason::Signal(signal)) => (None, Some(signal)),
-        Some(ExitReason::Unknown) | None => (None, None),
-    };
-    CellExecutable {
-        name: info.name.as_str().to_owned(),
-        description: info.description.as_str().to_owned(),
-        pid,
-        state: state.into(),
-        exit_code,
-        exit_signal,
-    }
 }
