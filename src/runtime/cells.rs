@@ -3,6 +3,9 @@
 //! Every method returns promptly. Those that make or end something work in three steps: reserve the name under the lock,
 //! make the system calls without it, commit or undo. The states are drawn in `registry`.
 
+#[cfg(test)]
+mod failures;
+
 use super::cgroup::{Group, Hierarchies, Removal, Tree};
 use super::child::{Child, Exit, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};

@@ -10,6 +10,7 @@ use super::cgroup::{Changes, Group};
 use super::child::Child;
 use super::error::Error;
 use super::names::{CellName, ExecutableName};
+use crate::sys::failpoint::check;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -60,7 +61,8 @@ pub(super) struct RemovalNotice(EventFd);
 
 impl RemovalNotice {
     pub fn new() -> Result<Arc<Self>, Error> {
-        let made = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let made = check("make an eventfd").and_then(|()| EventFd::from_flags(flags));
         made.map(|fd| Arc::new(Self(fd))).map_err(|errno| Error::Setup("an eventfd", errno))
     }
 

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod clone;
+pub mod failpoint;
 
 pub mod memory;
 pub mod open_files;

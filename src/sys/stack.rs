@@ -1,5 +1,6 @@
 //! A stack for a child that shares our memory until it executes another program.
 
+use super::failpoint::check;
 use nix::errno::Errno;
 use nix::libc;
 use std::ptr::NonNull;
@@ -20,6 +21,7 @@ impl Stack {
     pub fn new() -> Result<Self, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
         let bytes = GUARD_BYTES + STACK_BYTES;
+        check("map a stack")?;
         // SAFETY: a new anonymous mapping at an address of the kernel's choice replaces no other.
         let lowest = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
         if lowest == libc::MAP_FAILED {

@@ -5,6 +5,7 @@
 use super::super::error::{Error, errno_of};
 use super::{Version, file};
 use crate::limits::{LEAF_DEPTH_MAX, LEAF_DESCENDANTS_MAX, SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
+use crate::sys::failpoint::check;
 use crate::sys::{pidfd, watch::ChangeWatch};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -143,11 +144,9 @@ impl Group {
             Err(error) if is_gone(&error) => return Ok(None),
             opened => opened.map_err(|error| Error::file("open", &path, &error))?,
         };
-        let watch = ChangeWatch::new(file, removed).map_err(|errno| Error::File {
-            verb: "watch",
-            path: path.clone(),
-            errno,
-        })?;
+        let watch = check("watch a cgroup")
+            .and_then(|()| ChangeWatch::new(file, removed))
+            .map_err(|errno| Error::File { verb: "watch", path: path.clone(), errno })?;
         Ok(Some(Changes { watch, path }))
     }
 
@@ -195,6 +194,7 @@ impl AsFd for Changes {
 
 /// Makes the directory of a cgroup that must not be there yet.
 pub fn create(path: &Path) -> Result<(), Error> {
+    check("make a cgroup").map_err(|errno| Error::File { verb: "make", path: path.to_owned(), errno })?;
     fs::create_dir(path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::PathTaken { path: path.to_owned() },
         _ => Error::file("make", path, &error),
@@ -234,6 +234,7 @@ fn is_populated(path: &Path, directories: &[PathBuf]) -> Result<bool, Error> {
 
 /// Removes one directory and nothing below it: busy when something is.
 pub fn remove_one(path: &Path) -> Result<Removal, Error> {
+    check("remove a cgroup").map_err(|errno| Error::File { verb: "remove", path: path.to_owned(), errno })?;
     match fs::remove_dir(path) {
         Ok(()) => Ok(Removal::Gone),
         Err(error) if is_gone(&error) => Ok(Removal::Gone),
@@ -255,6 +256,7 @@ pub fn descendants(path: &Path) -> Result<Vec<PathBuf>, Error> {
 
 pub fn subdirectories(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let fail = |error: &io::Error| Error::file("list", path, error);
+    check("list a cgroup").map_err(|errno| fail(&errno.into()))?;
     let entries = match fs::read_dir(path) {
         Err(error) if is_gone(&error) => return Ok(Vec::new()),
         entries => entries.map_err(|error| fail(&error))?,

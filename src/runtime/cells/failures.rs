@@ -1,0 +1,325 @@
+//! What a failed operation leaves: nothing. Every call to the kernel that an operation makes is made to fail, one after
+//! the other (see `sys::failpoint`), on the kernel that runs the tests.
+//!
+//! What is compared is what the kernel says: cgroups and their limits, mounts, descriptors, processes; and the registry.
+
+use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
+use super::super::cpuset::{CpusetLimits, IdList};
+use super::super::*;
+use crate::sys::failpoint::{INJECTED, with_failing};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::time::{Duration, Instant};
+
+/// Far more than anything here takes; ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// No operation makes so many calls.
+const CALLS_MAX: usize = 500;
+
+/// Set in the environment of a process that runs one of these tests alone: what is counted is of a whole process.
+const ALONE: &str = "AURAE_TEST_ALONE";
+
+/// Files that hold limits. Not `cgroup.subtree_control`: controllers that were given to cells stay given.
+const LIMITS: &[&str] = &[
+    "cpu.weight",
+    "cpu.max",
+    "cpu.shares",
+    "cpu.cfs_quota_us",
+    "cpu.cfs_period_us",
+    "cpuset.cpus",
+    "cpuset.mems",
+    "memory.min",
+    "memory.low",
+    "memory.high",
+    "memory.max",
+    "memory.swap.max",
+    "memory.limit_in_bytes",
+    "memory.memsw.limit_in_bytes",
+    "pids.max",
+    "io.weight",
+    "io.max",
+    "blkio.throttle.read_bps_device",
+    "cgroup.freeze",
+    "freezer.state",
+];
+
+/// Cells on a kernel of which nothing else in this process makes use.
+struct Machine {
+    cells: Cells,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let slice = format!("aurae-failures-{}", std::process::id());
+        let config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: None };
+        Self { cells: Cells::open(config).expect("open") }
+    }
+
+    fn start(&self, cell: &str, name: &str, command: &str) -> Result<Started, Error> {
+        self.cells.start(&cell_name(cell), executable(name, command))
+    }
+
+    /// Starts something that ends at once, and waits until its end is known.
+    fn start_and_reap(&self, cell: &str, name: &str) {
+        let started = self.start(cell, name, "exit 3").expect("start");
+        eventually("it has exited", || {
+            self.cells.exited(&started.exit);
+            started.exit.reason().is_some()
+        });
+    }
+
+    fn stop(&self, cell: &str, name: &str) -> Result<(), Error> {
+        self.end(self.cells.stop(&cell_name(cell), &executable_name(name))?)
+    }
+
+    fn free(&self, cell: &str) -> Result<(), Error> {
+        self.end(self.cells.free(&cell_name(cell))?)
+    }
+
+    /// What a service does without a grace period.
+    fn end(&self, ending: Ending) -> Result<(), Error> {
+        let _emptied = ending.watch()?;
+        self.cells.kill(&ending)?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.cells.finish(&ending)? == Finish::Busy {
+            assert!(Instant::now() < deadline, "{}", self.cells.give_up(&ending));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn registered(&self) -> Vec<CellInfo> {
+        self.cells.registry().list()
+    }
+
+    fn snapshot(&self) -> BTreeSet<String> {
+        // Without pids: what is undone and done again has another.
+        let cells = format!("cells {:?}", self.registered());
+        let mut parts = cells.split("pid: ");
+        let first = parts.next().map(str::to_owned);
+        let rest = parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned());
+        let mut lines: BTreeSet<String> = [first.into_iter().chain(rest).collect()].into();
+        for base in self.cells.tree.bases() {
+            for directory in directories(base) {
+                lines.insert(format!("cgroup {}", directory.display()));
+                lines.extend(limits_in(&directory));
+            }
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        lines.extend(mounts.lines().map(|line| format!("mount {line}")));
+        lines.extend(children().into_iter().map(|pid| format!("child {pid}")));
+        lines.extend(descriptors());
+        lines
+    }
+
+    /// Fails each call of `operation` in turn. After each failure the machine must be as it was. Where the operation
+    /// succeeds without the call, `undo` takes it back. Answers the calls that failed it.
+    fn fail_each(
+        &self,
+        what: &str,
+        operation: impl Fn(&Self) -> Result<(), Error>,
+        undo: impl Fn(&Self),
+    ) -> Vec<&'static str> {
+        let mut failed = Vec::new();
+        for passes in 0..CALLS_MAX {
+            let before = self.snapshot();
+            let (result, call) = with_failing(passes, || operation(self));
+            let Some(call) = call else {
+                result.unwrap_or_else(|error| panic!("{what} with nothing failing: {error}"));
+                undo(self);
+                println!("{what}: {passes} calls, of which these fail it: {failed:?}");
+                return failed;
+            };
+            match result {
+                Ok(()) => undo(self),
+                Err(error) => {
+                    assert!(error.to_string().contains(INJECTED.desc()), "{what}, {call}: {error}");
+                    failed.push(call);
+                }
+            }
+            self.assert_as(&before, &format!("{what}, call {passes} ({call})"));
+        }
+        panic!("{what} makes more than {CALLS_MAX} calls");
+    }
+
+    fn assert_as(&self, before: &BTreeSet<String>, when: &str) {
+        // The kernel takes a moment to close what a dead child held and to forget it.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut after = self.snapshot();
+        while after != *before && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+            after = self.snapshot();
+        }
+        let (lost, left): (Vec<_>, Vec<_>) =
+            (before.difference(&after).collect(), after.difference(before).collect());
+        assert!(lost.is_empty() && left.is_empty(), "{when}:\nlost {lost:#?}\nleft {left:#?}");
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let mut names: Vec<_> = self.registered().iter().flat_map(names_in).collect();
+        names.reverse();
+        for name in names {
+            if let Err(error) = self.free(name.as_str()) {
+                eprintln!("cell {name} stays behind: {error}");
+            }
+        }
+        if let Err(error) = self.cells.close() {
+            eprintln!("the slice stays behind: {error}");
+        }
+    }
+}
+
+fn names_in(cell: &CellInfo) -> Vec<CellName> {
+    let inner = cell.children.iter().flat_map(names_in);
+    [cell.spec.name.clone()].into_iter().chain(inner).collect()
+}
+
+/// This directory and all below it.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).expect("our own directory").filter_map(Result::ok);
+    let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    [path.to_owned()].into_iter().chain(inner.flat_map(|entry| directories(&entry.path()))).collect()
+}
+
+fn limits_in(directory: &Path) -> Vec<String> {
+    let read = |name: &&str| {
+        let text = fs::read_to_string(directory.join(name)).ok()?;
+        Some(format!("limit {} {name} {text:?}", directory.display()))
+    };
+    LIMITS.iter().filter_map(read).collect()
+}
+
+fn children() -> BTreeSet<String> {
+    let tasks = fs::read_dir("/proc/self/task").expect("tasks").filter_map(Result::ok);
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// What each descriptor stands for, but for the one that reads this list.
+fn descriptors() -> BTreeSet<String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("descriptors").filter_map(Result::ok);
+    let target = |path: &Path| Some(fs::read_link(path).ok()?.display().to_string());
+    let links = entries.filter_map(|entry| Some((entry.file_name(), target(&entry.path())?)));
+    let others = links.filter(|(_, target)| !target.ends_with("/fd"));
+    others.map(|(number, target)| format!("descriptor {number:?} {target}")).collect()
+}
+
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn cell_name(text: &str) -> CellName {
+    CellName::parse(text).expect("valid")
+}
+
+fn executable_name(text: &str) -> ExecutableName {
+    ExecutableName::parse(text).expect("valid")
+}
+
+fn executable(name: &str, command: &str) -> ExecutableSpec {
+    ExecutableSpec {
+        name: executable_name(name),
+        command: Command::parse(command).expect("valid"),
+        description: Description::default(),
+    }
+}
+
+/// A cell with a limit of each kind that every machine has.
+fn limited(name: &str) -> CellSpec {
+    let cpu = CpuLimits { weight: CpuWeight::new(50).ok(), max: CpuMax::new(400_000, None).ok() };
+    let cpuset = CpusetLimits { cpus: IdList::parse("0").ok(), mems: None };
+    CellSpec { name: cell_name(name), cpu, cpuset }
+}
+
+/// Runs `test`, of this name, in a process of its own.
+fn alone(name: &str, test: impl FnOnce(Machine)) {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+        return eprintln!("skipped: needs root, to make cgroups");
+    }
+    if std::env::var_os(ALONE).is_some() {
+        return test(Machine::new());
+    }
+    let test = format!("{}::{name}", module_path!().split_once("::").expect("crate").1);
+    let mut process = Process::new(std::env::current_exe().expect("own path"));
+    process.args([&test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
+    let output = process.output().expect("run again");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("1 passed"), "{text}");
+    println!("{text}");
+}
+
+#[test]
+fn a_failed_allocate_leaves_nothing() {
+    alone("a_failed_allocate_leaves_nothing", |machine| {
+        machine.cells.allocate(limited("outer")).expect("allocate");
+        for name in ["a", "outer/inner"] {
+            let allocate = |machine: &Machine| machine.cells.allocate(limited(name));
+            let failed = machine.fail_each("allocate", allocate, |machine| machine.free(name).expect("free"));
+            assert!(failed.contains(&"make a cgroup"), "{failed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_failed_start_leaves_nothing() {
+    alone("a_failed_start_leaves_nothing", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let start = |machine: &Machine| machine.start("a", "job", "exec sleep 1000").map(drop);
+        let failed = machine.fail_each("start", start, |machine| machine.stop("a", "job").expect("stop"));
+        assert!(failed.contains(&"make a cgroup"), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_failed_start_keeps_the_record_that_it_would_have_replaced() {
+    alone("a_failed_start_keeps_the_record_that_it_would_have_replaced", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        machine.start_and_reap("a", "job");
+        let renew = |machine: &Machine| {
+            machine.stop("a", "job").expect("stop");
+            machine.start_and_reap("a", "job");
+        };
+        machine.fail_each("start again", |machine| machine.start("a", "job", "sleep 9").map(drop), renew);
+    });
+}
+
+/// An end that has begun can't be taken back, but it can be tried again, and then nothing is left of it.
+#[test]
+fn a_failed_end_can_be_tried_again() {
+    alone("a_failed_end_can_be_tried_again", |machine| {
+        type End = fn(&Machine) -> Result<(), Error>;
+        let ends: [(&str, End); 2] = [("stop", |m| m.stop("a", "job")), ("free", |m| m.free("a"))];
+        for (what, end) in ends {
+            let mut all_passed = false;
+            for passes in 0..CALLS_MAX {
+                let before = machine.snapshot();
+                machine.cells.allocate(limited("a")).expect("allocate");
+                machine.start("a", "job", "trap '' TERM; while :; do sleep 1; done").expect("start");
+                let (result, call) = with_failing(passes, || end(&machine));
+                if let Err(error) = result {
+                    assert!(error.to_string().contains(INJECTED.desc()), "{what}, {call:?}: {error}");
+                    end(&machine).unwrap_or_else(|error| panic!("{what} again after {call:?}: {error}"));
+                }
+                assert!(what == "free" || machine.registered()[0].executables.is_empty(), "{what}, {call:?}");
+                let _ = machine.free("a");
+                machine.assert_as(&before, &format!("{what}, call {passes} ({call:?})"));
+                if call.is_none() {
+                    all_passed = true;
+                    break;
+                }
+            }
+            assert!(all_passed, "{what} makes more than {CALLS_MAX} calls");
+        }
+    });
+}
