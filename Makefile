@@ -64,9 +64,10 @@ fuzz: ## build the fuzz targets, replay the corpus, fuzz each for FUZZ_SECONDS
 	@scripts/setup.sh fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
-bench: ## CPU, calls/s and memory beside a tonic server, in the same minute (as root)
+bench: ## what calls and cells cost, beside a tonic server, a bare exec and crun, in the same minute (as root)
 	@scripts/setup.sh bench
 	@benches/run.py
+	cargo bench --locked --bench cells
 
 install: ## build the release and put both programs into DESTDIR/PREFIX/bin
 	cargo build --locked --release -p auraed

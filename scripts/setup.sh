@@ -97,7 +97,7 @@ check)
     modules
     ;;
 fuzz) subcommand fuzz ;;
-bench) commands python3=python3 h2load=nghttp2-client strace=strace ;;
+bench) commands python3=python3 h2load=nghttp2-client strace=strace crun=crun ;;
 *)
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2
     exit 2

@@ -11,30 +11,26 @@ use nix::errno::Errno;
 pub const INJECTED: Errno = Errno::EUCLEAN;
 
 #[cfg(test)]
-mod armed {
-    use std::cell::Cell;
-
-    thread_local! {
-        /// How many calls go through before one fails; `None` when none is to. Plain and without a destructor: a child
-        /// that shares our memory, between clone and exec, looks here too.
-        pub static PASSES: Cell<Option<usize>> = const { Cell::new(None) };
-        /// The call that failed.
-        pub static FAILED: Cell<Option<&'static str>> = const { Cell::new(None) };
-    }
+thread_local! {
+    /// How many calls go through before one fails; `None` when none is to. Plain and without a destructor: a child
+    /// that shares our memory, between clone and exec, looks here too.
+    static PASSES: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+    /// The call that failed.
+    static FAILED: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
 /// Fails if this is the call that a test of this thread wants to fail.
 #[cfg(test)]
 pub fn check(call: &'static str) -> Result<(), Errno> {
-    match armed::PASSES.get() {
+    match PASSES.get() {
         None => Ok(()),
         Some(0) => {
-            armed::PASSES.set(None);
-            armed::FAILED.set(Some(call));
+            PASSES.set(None);
+            FAILED.set(Some(call));
             Err(INJECTED)
         }
         Some(passes) => {
-            armed::PASSES.set(Some(passes - 1));
+            PASSES.set(Some(passes - 1));
             Ok(())
         }
     }
@@ -51,9 +47,9 @@ pub fn check(_: &'static str) -> Result<(), Errno> {
 /// fewer.
 #[cfg(test)]
 pub fn with_failing<T>(passes: usize, operation: impl FnOnce() -> T) -> (T, Option<&'static str>) {
-    armed::FAILED.set(None);
-    armed::PASSES.set(Some(passes));
+    FAILED.set(None);
+    PASSES.set(Some(passes));
     let result = operation();
-    armed::PASSES.set(None);
-    (result, armed::FAILED.get())
+    PASSES.set(None);
+    (result, FAILED.get())
 }
