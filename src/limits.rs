@@ -250,6 +250,10 @@ pub const ID_LIST_BYTES_MAX: usize = 4095;
 /// beyond is found when the first ones are gone.
 pub const CGROUP_FILE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that are read of a file that tells what a cell uses. The longest, `io.stat`, has about 100 for each block device;
+/// on a machine with more than fit here, it is as if it were not counted.
+pub const USAGE_FILE_BYTES_MAX: usize = 16 << 10;
+
 /// Depth and number of the cgroups that a workload may make inside its own (cgroup-v2.rst, "cgroup.max.depth"): enough
 /// for a container engine, and their paths stay below PATH_MAX, so that they can be removed.
 pub const LEAF_DEPTH_MAX: usize = 8;

@@ -144,9 +144,23 @@ impl Cells {
         }
     }
 
-    /// All cells, as a tree.
+    /// All cells as a tree, with what they use now.
     pub fn list(&self) -> Vec<CellInfo> {
-        self.registry().list()
+        let mut cells = self.registry().list();
+        cells.iter_mut().for_each(|cell| self.look(cell));
+        cells
+    }
+
+    /// One cell with all cells inside it, as [`Cells::list`] tells of all.
+    pub fn get(&self, cell: &CellName) -> Result<CellInfo, Error> {
+        let mut cell = self.registry().get(cell)?;
+        self.look(&mut cell);
+        Ok(cell)
+    }
+
+    /// The names of all cells. Makes no system call.
+    pub fn names(&self) -> Vec<CellName> {
+        self.registry().names()
     }
 
     /// Sends SIGTERM to all that the executable ever started. Its name is released by [`Cells::finish`].
@@ -225,6 +239,15 @@ impl Cells {
         let mut pids = ending.group.processes().unwrap_or_default();
         pids.extend(ending.children.iter().filter(|child| child.reap().is_none()).map(|child| child.pid));
         Error::StillAlive { object: ending.target.to_string(), pids: shown_pids(&pids) }
+    }
+
+    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
+    fn look(&self, cell: &mut CellInfo) {
+        if let Some(reading) = self.tree.read(&cell.spec.name) {
+            cell.usage = Some(reading.usage);
+            cell.frozen = reading.frozen;
+        }
+        cell.children.iter_mut().for_each(|child| self.look(child));
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.

@@ -29,7 +29,7 @@ pub use cells::{Cells, CellsConfig};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
-pub use info::{CellInfo, ExecutableInfo, ProcessState};
+pub use info::{CellInfo, ExecutableInfo, Pressure, PressureShare, ProcessState, Usage};
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};

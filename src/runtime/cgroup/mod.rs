@@ -16,6 +16,7 @@ mod membership;
 mod mountinfo;
 mod sweep;
 mod tree;
+mod usage;
 
 pub use group::{Changes, Group, Removal};
 pub use hierarchy::Hierarchies;
