@@ -285,6 +285,13 @@ pub const ENDS_MAX: usize = 256;
 pub const ENDS_AT_STOP: usize = 64;
 /// From SIGKILL to an empty cgroup; longer means a process in uninterruptible sleep.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the order to freeze to all processes standing still, which takes milliseconds unless one is in uninterruptible
+/// sleep. Starts in the cell wait meanwhile.
+pub const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between the first two looks at whether a cell has come to rest; from look to look it doubles, up to …
+pub const FREEZE_POLL_MIN: Duration = Duration::from_millis(1);
+/// … this.
+pub const FREEZE_POLL_MAX: Duration = Duration::from_millis(50);
 /// Between two looks at a cgroup whose kernel cannot tell when it is empty (cgroup v1 without v2).
 pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Between two tries to remove a cgroup that the kernel still calls busy, as it may for some hundred milliseconds.

@@ -25,6 +25,8 @@ pub struct Ending {
     pub(super) children: Vec<Arc<Child>>,
     /// Shared with all that end the same thing.
     pub(super) removal: Arc<RemovalNotice>,
+    /// It stood still when it was sent SIGTERM.
+    pub(super) frozen: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,11 @@ pub enum Finish {
 }
 
 impl Ending {
+    /// Whether its processes stood still when they were sent SIGTERM: they don't see it, and a grace period is of no use.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// A way to learn when nothing of it runs any more.
     pub fn watch(&self) -> Result<Emptied, Error> {
         let changes = self.group.changes(self.removal.0.as_fd())?;

@@ -152,6 +152,11 @@ impl Registry {
         Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
     }
 
+    /// The number of a cell in which something can be changed.
+    pub fn open_number(&mut self, name: &CellName) -> Result<u64, Error> {
+        self.open_cell(name).map(|cell| cell.number)
+    }
+
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
         let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
         // Asked anew each time: a start that had begun before the Free may have added one.
@@ -310,7 +315,7 @@ impl Registry {
         self.cells.get_mut(name).filter(|cell| cell.number == number)
     }
 
-    /// A cell into which something can be put.
+    /// A cell with which something can be done.
     fn open_cell(&mut self, name: &CellName) -> Result<&mut Cell, Error> {
         let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         match cell.state {
