@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 674f1fb02b392bf6.
+// Made from inputs with the fingerprint c641490ff38a3dbb.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -195,11 +195,10 @@ impl Method {
     pub fn is_planned(self) -> bool {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
-            Method::ObserveServiceGetSubProcessStream | Method::CellServiceGet |
-            Method::CellServiceUpdate | Method::CellServiceFreeze |
-            Method::CellServiceThaw | Method::CellServiceWait | Method::CellServiceSignal
-            | Method::PodServiceAllocate | Method::PodServiceStart |
-            Method::PodServiceStop | Method::PodServiceFree
+            Method::ObserveServiceGetSubProcessStream | Method::CellServiceUpdate |
+            Method::CellServiceWait | Method::CellServiceSignal |
+            Method::PodServiceAllocate | Method::PodServiceStart | Method::PodServiceStop
+            | Method::PodServiceFree
         )
     }
 }
@@ -227,6 +226,15 @@ where
         Method::CellServiceList => {
             unary(input, |request| CellService::list(services, request))
         }
+        Method::CellServiceGet => {
+            unary(input, |request| CellService::get(services, request))
+        }
+        Method::CellServiceFreeze => {
+            unary(input, |request| CellService::freeze(services, request))
+        }
+        Method::CellServiceThaw => {
+            unary(input, |request| CellService::thaw(services, request))
+        }
         Method::HealthCheck => unary(input, |request| Health::check(services, request)),
         Method::HealthList => unary(input, |request| Health::list(services, request)),
         Method::HealthWatch => {
@@ -246,10 +254,7 @@ where
         }
         Method::ObserveServiceGetAuraeDaemonLogStream
         | Method::ObserveServiceGetSubProcessStream
-        | Method::CellServiceGet
         | Method::CellServiceUpdate
-        | Method::CellServiceFreeze
-        | Method::CellServiceThaw
         | Method::CellServiceWait
         | Method::CellServiceSignal
         | Method::PodServiceAllocate
@@ -335,6 +340,29 @@ pub trait CellService: Send + Sync {
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
     > + Send;
+    /// Tells of one cell what List tells of all: the cell, those inside it, what runs in them and what they use.
+    fn get(
+        &self,
+        request: aurae::runtime::v0::CellServiceGetRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
+    > + Send;
+    /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
+    /// They keep their memory and notice nothing. A frozen cell can be freed, and executables in it can be stopped; nothing
+    /// can be started in it. Freezing a frozen cell is no error.
+    fn freeze(
+        &self,
+        request: aurae::runtime::v0::CellServiceFreezeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreezeResponse, Status>,
+    > + Send;
+    /// Lets the processes of a frozen cell go on. Thawing a cell that is not frozen is no error.
+    fn thaw(
+        &self,
+        request: aurae::runtime::v0::CellServiceThawRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
+    > + Send;
 }
 /// Calls `aurae.runtime.v0.CellService`. Calls that are planned, and bidirectional ones, have no stub.
 pub struct CellServiceClient<'a, C> {
@@ -396,6 +424,35 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
     > {
         ask(self.channel, Method::CellServiceList.path(), request)
+    }
+    /// Tells of one cell what List tells of all: the cell, those inside it, what runs in them and what they use.
+    pub fn get(
+        &self,
+        request: &aurae::runtime::v0::CellServiceGetRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceGet.path(), request)
+    }
+    /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
+    /// They keep their memory and notice nothing. A frozen cell can be freed, and executables in it can be stopped; nothing
+    /// can be started in it. Freezing a frozen cell is no error.
+    pub fn freeze(
+        &self,
+        request: &aurae::runtime::v0::CellServiceFreezeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreezeResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceFreeze.path(), request)
+    }
+    /// Lets the processes of a frozen cell go on. Thawing a cell that is not frozen is no error.
+    pub fn thaw(
+        &self,
+        request: &aurae::runtime::v0::CellServiceThawRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceThaw.path(), request)
     }
 }
 /// Tells load balancers and supervisors whether to send calls here.
