@@ -172,7 +172,13 @@ impl Cells {
         let stopping = self.registry().stop_executable(cell, executable, notice)?;
         let StoppingExecutable { leaf, child, removal } = stopping;
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        Ok(begun(Ending { target, group: self.leaf(cell, leaf), children: vec![child], removal, frozen: false }))
+        Ok(begun(Ending {
+            target,
+            group: self.leaf(cell, leaf),
+            children: vec![child],
+            removal,
+            frozen: false,
+        }))
     }
 
     /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it.

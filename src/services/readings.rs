@@ -1,8 +1,8 @@
 //! What List and Get read from the kernel: one of them at a time, so that they never have more than one thread of the
 //! pool; and one List for all who asked before it began, so that many clients cost no more than one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use smol::lock::{Mutex, MutexGuardArc};

@@ -23,8 +23,8 @@ use crate::limits::{
     FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY,
 };
 use crate::runtime::{
-    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit, Finish,
-    Freezing,
+    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit,
+    Finish, Freezing,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -189,7 +189,8 @@ impl Supervisor {
         let mut pause = FREEZE_POLL_MIN;
         loop {
             let looked = freezing.clone();
-            let at_rest = self.run_step(move |_| looked.is_at_rest()).await?.map_err(|error| status(&error))?;
+            let at_rest =
+                self.run_step(move |_| looked.is_at_rest()).await?.map_err(|error| status(&error))?;
             if at_rest || Instant::now() >= deadline {
                 return Ok(at_rest);
             }

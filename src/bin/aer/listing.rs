@@ -1,6 +1,8 @@
 //! All cells as a table for people: a tree in the first column, what is known of each line in the others.
 
-use auraed::proto::aurae::runtime::v0::{Cell, CellExecutable, CellExecutableState, CellGraphNode, CellUsage};
+use auraed::proto::aurae::runtime::v0::{
+    Cell, CellExecutable, CellExecutableState, CellGraphNode, CellUsage,
+};
 use nix::sys::signal::Signal;
 
 use crate::output::{columns, printable};

@@ -374,12 +374,8 @@ mod tests {
         let counters = Counters::open(bases.into_iter()).expect("open");
         let read = |enters: bool| counters.read(&web(), |_| enters).expect("is there");
         let cpu = Usage { cpu_us: Some(5), ..Usage::default() };
-        let all = Usage {
-            memory_bytes: Some(4096),
-            memory_peak_bytes: Some(8192),
-            swap_bytes: Some(1000),
-            ..cpu
-        };
+        let all =
+            Usage { memory_bytes: Some(4096), memory_peak_bytes: Some(8192), swap_bytes: Some(1000), ..cpu };
         assert_eq!((read(true).usage, read(true).frozen), (all, true));
         assert_eq!(read(false).usage, cpu, "its processes are not below the second");
     }

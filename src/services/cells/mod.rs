@@ -96,7 +96,10 @@ impl<R: Runtime> Cells<R> {
         Ok(CellServiceGetResponse { cell: Some(view::node(&cell)) })
     }
 
-    pub async fn freeze(&self, request: CellServiceFreezeRequest) -> Result<CellServiceFreezeResponse, Status> {
+    pub async fn freeze(
+        &self,
+        request: CellServiceFreezeRequest,
+    ) -> Result<CellServiceFreezeResponse, Status> {
         self.runtime.freeze(parse_name(&request.cell_name)?).await?;
         Ok(CellServiceFreezeResponse {})
     }
