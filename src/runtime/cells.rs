@@ -147,9 +147,23 @@ impl Cells {
 
     /// All cells as a tree, with what they use now.
     pub fn list(&self) -> Vec<CellInfo> {
-        let mut cells = self.registry().list();
+        let mut cells = self.outline();
         cells.iter_mut().for_each(|cell| self.look(cell));
         cells
+    }
+
+    /// All cells as a tree, without what [`Cells::look`] adds. Makes no system call.
+    pub fn outline(&self) -> Vec<CellInfo> {
+        self.registry().list()
+    }
+
+    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
+    pub fn look(&self, cell: &mut CellInfo) {
+        if let Some(reading) = self.tree.read(&cell.spec.name) {
+            cell.usage = Some(reading.usage);
+            cell.frozen = reading.frozen;
+        }
+        cell.children.iter_mut().for_each(|child| self.look(child));
     }
 
     /// One cell with all cells inside it, as [`Cells::list`] tells of all.
@@ -275,15 +289,6 @@ impl Cells {
         let mut pids = ending.group.processes().unwrap_or_default();
         pids.extend(ending.children.iter().filter(|child| child.reap().is_none()).map(|child| child.pid));
         Error::StillAlive { object: ending.target.to_string(), pids: shown_pids(&pids) }
-    }
-
-    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
-    fn look(&self, cell: &mut CellInfo) {
-        if let Some(reading) = self.tree.read(&cell.spec.name) {
-            cell.usage = Some(reading.usage);
-            cell.frozen = reading.frozen;
-        }
-        cell.children.iter_mut().for_each(|child| self.look(child));
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.

@@ -1,5 +1,5 @@
-//! What List and Get read from the kernel: one of them at a time, so that they never have more than one thread of the
-//! pool; and one List for all who asked before it began, so that many clients cost no more than one.
+//! What List and Get read from the kernel: one of them at a time, so that many clients never have more threads of the pool
+//! than one; and one List for all who asked before it began, so that they cost no more, either.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +33,7 @@ pub enum Turn {
 
 /// To be held while cells are read.
 pub struct Reader {
+    begun: Instant,
     latest: MutexGuardArc<Option<Latest>>,
     readings: Arc<Readings>,
 }
@@ -49,7 +50,8 @@ impl Readings {
 
     /// Waits for the turn to read one cell.
     pub async fn turn(self: &Arc<Self>) -> Reader {
-        Reader { latest: self.latest.lock_arc().await, readings: self.clone() }
+        let latest = self.latest.lock_arc().await;
+        Reader { begun: Instant::now(), latest, readings: self.clone() }
     }
 }
 
@@ -66,13 +68,10 @@ impl Caller {
 }
 
 impl Reader {
-    /// Reads a list, and keeps it for others who wait.
-    pub fn read(mut self, list: impl FnOnce() -> Vec<CellInfo>) -> Arc<Vec<CellInfo>> {
-        let begun = Instant::now();
-        let cells = Arc::new(list());
+    /// Keeps the list for others who wait.
+    pub fn keep(mut self, cells: &Arc<Vec<CellInfo>>) {
         let others_wait = self.readings.callers.load(Ordering::Relaxed) > 1;
-        *self.latest = others_wait.then(|| Latest { begun, cells: cells.clone() });
-        cells
+        *self.latest = others_wait.then(|| Latest { begun: self.begun, cells: cells.clone() });
     }
 }
 
@@ -97,17 +96,16 @@ mod tests {
         let Turn::Reader(first) = block_on(callers[0].turn()) else { panic!("nothing was read") };
         let mut waiting: Vec<_> = callers[1..].iter().map(|caller| Box::pin(caller.turn())).collect();
         assert!(waiting.iter_mut().all(|turn| block_on(poll_once(turn)).is_none()), "one at a time");
-        // Begun before the second asked? No: it reads only now, and so is new to all of them.
-        let read = first.read(Vec::new);
-        for turn in &mut waiting[..2] {
-            assert!(matches!(block_on(turn), Turn::Read(cells) if Arc::ptr_eq(&cells, &read)));
+        // They asked when this one had begun, and may know of cells that are not in it.
+        first.keep(&Arc::default());
+        let Turn::Reader(second) = block_on(&mut waiting[0]) else { panic!("it is older than the question") };
+        let cells = Arc::default();
+        second.keep(&cells);
+        for turn in &mut waiting[1..] {
+            assert!(matches!(block_on(turn), Turn::Read(found) if Arc::ptr_eq(&found, &cells)));
         }
-        let late = readings.caller();
-        let Turn::Reader(second) = block_on(late.turn()) else { panic!("it is older than the question") };
-        let again = second.read(Vec::new);
-        assert!(matches!(block_on(&mut waiting[2]), Turn::Read(cells) if Arc::ptr_eq(&cells, &again)));
         drop(waiting);
-        drop((callers, late));
+        drop(callers);
         assert!(readings.latest.try_lock().expect("nobody reads").is_none(), "nothing is kept for nobody");
     }
 
@@ -116,7 +114,7 @@ mod tests {
         let readings = Arc::new(Readings::default());
         let caller = readings.caller();
         let Turn::Reader(reader) = block_on(caller.turn()) else { panic!("nothing was read") };
-        reader.read(Vec::new);
+        reader.keep(&Arc::default());
         assert!(readings.latest.try_lock().expect("nobody reads").is_none());
     }
 }

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 use smol::Timer;
 use smol::channel;
-use smol::future::FutureExt;
+use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
 use super::cells::{Runtime, status};
-use super::readings::{Readings, Turn};
+use super::readings::{Reader, Readings, Turn};
 use super::starts::Starts;
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
@@ -171,6 +171,30 @@ impl Supervisor {
                 Err(Rejected::Panicked) => return Err(rejected(Rejected::Panicked)),
             };
         }
+    }
+
+    /// Reads all cells, in two jobs: where there are two processors, it takes half as long.
+    async fn read_all(&self, reader: Reader) -> Result<Arc<Vec<CellInfo>>, Status> {
+        // Both hold it, so that a caller who goes leaves no job behind that another one is added to.
+        let reader = Arc::new(reader);
+        let mut front = self.cells.outline();
+        let back = front.split_off(front.len() / 2);
+        let look = |mut part: Vec<CellInfo>| {
+            let reader = reader.clone();
+            self.run(move |cells| {
+                let _reader = reader;
+                part.iter_mut().for_each(|cell| cells.look(cell));
+                Ok(part)
+            })
+        };
+        let (front, back) = future::zip(look(front), look(back)).await;
+        let mut cells = front?;
+        cells.extend(back?);
+        let cells = Arc::new(cells);
+        if let Some(reader) = Arc::into_inner(reader) {
+            reader.keep(&cells);
+        }
+        Ok(cells)
     }
 
     /// From the order to freeze to all of the cell standing still, or to its going on as before.
@@ -352,7 +376,7 @@ impl Runtime for Supervisor {
         let caller = self.readings.caller();
         match caller.turn().await {
             Turn::Read(cells) => Ok(cells),
-            Turn::Reader(reader) => self.run(move |cells| Ok(reader.read(|| cells.list()))).await,
+            Turn::Reader(reader) => self.read_all(reader).await,
         }
     }
 
