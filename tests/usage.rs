@@ -165,6 +165,13 @@ fn ticks(pid: i32) -> u64 {
     [11, 12].map(|field| fields[field].parse::<u64>().expect("ticks")).iter().sum()
 }
 
+/// Whether SIGTERM is among the caught signals of proc_pid_status(5).
+fn handles_sigterm(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t")).expect("signals");
+    u64::from_str_radix(caught, 16).expect("a mask") & (1 << 14) != 0
+}
+
 fn stands_still(pid: i32) -> bool {
     let before = ticks(pid);
     thread::sleep(Duration::from_millis(100));
@@ -349,8 +356,12 @@ fn stop_and_free_work_at_once_in_a_frozen_cell() {
     for frozen in ["a/b", "a"] {
         machine.allocate("a");
         machine.allocate("a/b");
-        let stopped = machine.start("a/b", "stopped", "sleep 1000 & setsid sleep 1000 & exec sleep 1000");
-        let stays = machine.start("a/b", "stays", SPIN);
+        // SIGTERM ends what does not handle it, frozen or not.
+        let handles = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+        let stopped = machine.start("a/b", "stopped", &format!("setsid sh -c \"{handles}\" & {handles}"));
+        eventually("the trap is set", || handles_sigterm(stopped));
+        let stays = machine.start("a/b", "stays", &format!("trap 'exit 0' TERM; {SPIN}"));
+        eventually("the trap is set", || handles_sigterm(stays));
         machine.freeze(frozen);
 
         let begin = Instant::now();

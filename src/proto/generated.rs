@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint b029bbe2a5bf3441.
+// Made from inputs with the fingerprint 21b3f8b01231dfd3.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -351,7 +351,7 @@ pub trait CellService: Send + Sync {
     /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
     /// keep the cell from coming to rest: after 5 seconds the answer is INTERNAL and names it, and the cell goes on as before.
     /// Nothing can be started in a frozen cell (FAILED_PRECONDITION), and a cell that is allocated in it is frozen. It can be
-    /// freed, and executables in it can be stopped, at once: frozen processes cannot see SIGTERM, and are killed without a
+    /// freed, and executables in it can be stopped, at once: frozen processes cannot handle SIGTERM, and are killed without a
     /// grace period. Freezing a frozen cell is no error; freezing one that is being freed is FAILED_PRECONDITION.
     fn freeze(
         &self,
@@ -442,7 +442,7 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
     /// keep the cell from coming to rest: after 5 seconds the answer is INTERNAL and names it, and the cell goes on as before.
     /// Nothing can be started in a frozen cell (FAILED_PRECONDITION), and a cell that is allocated in it is frozen. It can be
-    /// freed, and executables in it can be stopped, at once: frozen processes cannot see SIGTERM, and are killed without a
+    /// freed, and executables in it can be stopped, at once: frozen processes cannot handle SIGTERM, and are killed without a
     /// grace period. Freezing a frozen cell is no error; freezing one that is being freed is FAILED_PRECONDITION.
     pub fn freeze(
         &self,

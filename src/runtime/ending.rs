@@ -45,7 +45,7 @@ pub enum Finish {
 }
 
 impl Ending {
-    /// Whether its processes stood still when they were sent SIGTERM: they don't see it, and a grace period is of no use.
+    /// Whether its processes stood still when they were sent SIGTERM: they cannot handle it, and a grace period is of no use.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }

@@ -325,7 +325,7 @@ impl Get {
     help_triggers("-h", "--help"),
     usage = "<cell>",
     example = "aer cell freeze web\naer cell thaw web",
-    note = "They keep their memory and notice nothing. Returns when all stand still, also in\nthe cells inside it. Nothing can be started in a frozen cell; stop and free work,\nbut a frozen program cannot see SIGTERM and is killed at once."
+    note = "They keep their memory and notice nothing. Returns when all stand still, also in\nthe cells inside it. Nothing can be started in a frozen cell; stop and free work,\nbut a frozen program cannot handle SIGTERM and is killed at once."
 )]
 struct Freeze {
     /// the cell
