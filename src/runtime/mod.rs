@@ -1,7 +1,7 @@
 //! Cells and what runs in them, on Linux: names, limits, cgroups, processes.
 //!
 //! Synchronous throughout, and nothing here sleeps or waits for a process: what takes time is handed out as a value
-//! ([`Exit`], [`Ending`], [`Emptied`]) with a descriptor on which the caller waits. Takes parsed types, never a client's
+//! ([`Exit`], [`Ending`], [`Emptied`], [`Freezing`]), most with a descriptor on which the caller waits. Takes parsed types, never a client's
 //! string. Knows neither gRPC, nor protobuf, nor async.
 //!
 //! 1. A request is parsed into a [`CellSpec`], an [`ExecutableSpec`], a [`CellName`].
@@ -16,6 +16,7 @@ pub mod cpu;
 pub mod cpuset;
 mod ending;
 mod error;
+mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
@@ -29,7 +30,8 @@ pub use cells::{Cells, CellsConfig};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
-pub use info::{CellInfo, ExecutableInfo, ProcessState};
+pub use freezing::Freezing;
+pub use info::{CellInfo, ExecutableInfo, Pressure, PressureShare, ProcessState, Usage};
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};

@@ -6,7 +6,9 @@ pub mod discovery;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod health;
+mod readings;
 pub mod reflection;
+mod starts;
 pub mod supervisor;
 pub mod vitals;
 
@@ -95,6 +97,18 @@ impl<R: Runtime> CellService for Services<R> {
 
     async fn list(&self, request: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         self.cells.list(request).await
+    }
+
+    async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
+        self.cells.get(request).await
+    }
+
+    async fn freeze(&self, request: CellServiceFreezeRequest) -> Result<CellServiceFreezeResponse, Status> {
+        self.cells.freeze(request).await
+    }
+
+    async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
+        self.cells.thaw(request).await
     }
 }
 
