@@ -420,6 +420,11 @@ impl CellService for Fake {
         Ok(CellServiceStopResponse {})
     }
 
+    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceSignalResponse {})
+    }
+
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         let cell = |name: &str| Cell { name: name.to_owned(), ..Cell::default() };
         let cpu = CpuController { weight: Some(200), ..CpuController::default() };

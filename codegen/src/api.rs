@@ -15,7 +15,6 @@ const PLANNED: &[&str] = &[
     "/aurae.observe.v0.ObserveService/",
     "/aurae.runtime.v0.CellService/Freeze",
     "/aurae.runtime.v0.CellService/Get",
-    "/aurae.runtime.v0.CellService/Signal",
     "/aurae.runtime.v0.CellService/Thaw",
     "/aurae.runtime.v0.CellService/Update",
     "/aurae.runtime.v0.CellService/Wait",
