@@ -69,10 +69,12 @@ fn real_time(name: &str) -> Option<i32> {
     (REAL_TIME_MIN..=REAL_TIME_MAX).contains(&number).then_some(number)
 }
 
-/// One or two digits, and nothing in front of them.
+/// One or two digits: no sign, and no zero in front.
 fn number(digits: &str) -> Option<i32> {
-    let is_number = matches!(digits.len(), 1 | 2) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
+    match digits.as_bytes() {
+        [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] => digits.parse().ok(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +113,7 @@ mod tests {
             "65",
             "-1",
             "+1",
+            "05",
             "015",
             "100",
             "1x",
