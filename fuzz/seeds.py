@@ -293,8 +293,9 @@ write(
 
 METHODS = [
     "discover", "daemon-log", "process-log", "cell-allocate", "cell-free", "cell-start", "cell-stop", "cell-list",
-    "pod-allocate", "pod-start", "pod-stop", "pod-free", "health-check", "health-list", "health-watch",
-    "reflection-v1", "reflection-v1alpha",
+    "cell-get", "cell-update", "cell-freeze", "cell-thaw", "cell-wait", "cell-signal", "pod-allocate",
+    "pod-start", "pod-stop", "pod-free", "health-check", "health-list", "health-watch", "reflection-v1",
+    "reflection-v1alpha",
 ]  # fmt: skip
 
 
