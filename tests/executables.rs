@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -323,6 +323,8 @@ fn a_user_has_nothing_of_the_daemons_privileges() {
         assert_eq!((numbers("Uid"), numbers("Gid")), (ids.0.to_vec(), ids.1.to_vec()));
         assert_eq!(numbers("Groups"), [0u32; 0]);
         if user.uid.is_some() {
+            let owner = fs::metadata(format!("/proc/{}/environ", started.pid)).expect("environ").uid();
+            assert_eq!(owner, 64_123, "its user may look at it");
             let sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| capability_bits(started.pid, set));
             assert_eq!(sets, [0; 4]);
         }
@@ -561,9 +563,27 @@ fn make_disorder() -> std::io::Result<()> {
         libc::sigemptyset(&mut blocked);
         libc::sigaddset(&mut blocked, libc::SIGUSR1);
         libc::sigprocmask(libc::SIG_BLOCK, &blocked, std::ptr::null_mut());
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c"aurae-test".as_ptr());
         heritable_kill();
     }
     Ok(())
+}
+
+const KEYCTL_GET_KEYRING_ID: libc::c_int = 0;
+const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+
+/// The serial number of the session keyring; negative where there are no keyrings.
+fn session_keyring() -> libc::c_long {
+    // SAFETY: integers; -3 stands for the session keyring.
+    unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_GET_KEYRING_ID, -3, 0) }
+}
+
+/// The program of an executable: this test binary, which says what only a process itself can know.
+#[test]
+fn say_keyring() {
+    if let Some(out) = std::env::var_os("OUT") {
+        fs::write(out, session_keyring().to_string()).expect("a file");
+    }
 }
 
 /// CAP_KILL, inheritable and ambient.
@@ -617,6 +637,12 @@ fn in_disorder() {
     let mut descriptors: Vec<_> = descriptors.map(|fd| fd.file_name()).collect();
     descriptors.sort_unstable();
     assert_eq!(descriptors, ["0", "1", "2"]);
+
+    let this = std::env::current_exe().expect("own path");
+    let program = [this.to_str().expect("UTF-8"), "--exact", "say_keyring"];
+    let keyring = machine.output(ExecutableSpec { name: named("keyring"), ..direct(&program) });
+    let keyring: libc::c_long = String::from_utf8_lossy(&keyring).parse().expect("a number");
+    assert!(keyring < 0 || keyring != session_keyring(), "a keyring of its own");
 
     assert_eq!(proc_file(own, "oom_score_adj"), "500\n", "the daemon's own stays");
     assert_eq!(nice_and_policy(own), ("5".to_owned(), "3".to_owned()), "the daemon's own stay");

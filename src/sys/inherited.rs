@@ -21,7 +21,7 @@ struct Item {
 }
 
 /// The policy first: nice value and timer slack mean nothing to some of them.
-const ITEMS: [Item; 7] = [
+const ITEMS: [Item; 8] = [
     Item { name: "the scheduling policy", differs: has_policy, reset: reset_policy },
     Item { name: "the nice value", differs: || nice() != 0, reset: reset_nice },
     Item { name: "the I/O priority", differs: has_io_priority, reset: reset_io_priority },
@@ -33,6 +33,8 @@ const ITEMS: [Item; 7] = [
         reset: capabilities::clear_heritable,
     },
     Item { name: "the securebits", differs: has_secure_bits, reset: reset_secure_bits },
+    // To ask whether there is one would make one.
+    Item { name: "the session keyring", differs: || true, reset: join_new_keyring },
 ];
 
 impl Inherited {
@@ -162,4 +164,18 @@ fn has_secure_bits() -> bool {
 fn reset_secure_bits() -> Result<(), Errno> {
     // SAFETY: an integer, which changes this process alone.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, 0 as libc::c_ulong) }).map(drop)
+}
+
+/// A session keyring is handed on from one process to the next, whoever they are (session-keyring(7)).
+fn join_new_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    // SAFETY: a null name asks for a new keyring without one; no memory is read.
+    let joined = unsafe {
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
+    };
+    match Errno::result(joined) {
+        // A kernel without keys, or a filter that refuses them: to the program, too.
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        joined => joined.map(drop),
+    }
 }

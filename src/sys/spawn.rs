@@ -74,7 +74,6 @@ pub enum Step {
     JoinCgroups,
     /// It becomes the root of a cgroup namespace.
     NewCgroupNamespace,
-    /// It leads a session, and has a keyring of its own.
     NewSession,
     StandardStreams,
     /// Each of [`Plan::limits`] is an item.
@@ -277,7 +276,8 @@ fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> 
     frame.at(Step::NewCgroupNamespace);
     new_cgroup_namespace(frame.unshare)?;
     frame.at(Step::NewSession);
-    new_session()?;
+    // SAFETY: a plain system call on this process alone.
+    Errno::result(unsafe { libc::setsid() })?;
     // SAFETY: changes the umask of this process alone (no CLONE_FS), and cannot fail.
     unsafe { libc::umask(0o022) };
     frame.at(Step::StandardStreams);
@@ -320,22 +320,6 @@ fn new_cgroup_namespace(wanted: bool) -> Result<(), Errno> {
         Errno::result(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })?;
     }
     Ok(())
-}
-
-/// No terminal of ours, and no keyring: a session keyring is handed on from one process to the next, whoever they are.
-fn new_session() -> Result<(), Errno> {
-    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
-    // SAFETY: a plain system call on this process alone.
-    Errno::result(unsafe { libc::setsid() })?;
-    // SAFETY: a null name asks for a new keyring without one; no memory is read.
-    let joined = unsafe {
-        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
-    };
-    match Errno::result(joined) {
-        // A kernel without keys, or a filter that refuses them: to the program, too.
-        Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
-        joined => joined.map(drop),
-    }
 }
 
 fn standard_streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<(), Errno> {
