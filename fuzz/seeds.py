@@ -293,8 +293,9 @@ write(
 
 METHODS = [
     "discover", "daemon-log", "process-log", "cell-allocate", "cell-free", "cell-start", "cell-stop", "cell-list",
-    "pod-allocate", "pod-start", "pod-stop", "pod-free", "health-check", "health-list", "health-watch",
-    "reflection-v1", "reflection-v1alpha",
+    "cell-get", "cell-update", "cell-freeze", "cell-thaw", "cell-wait", "cell-signal", "pod-allocate",
+    "pod-start", "pod-stop", "pod-free", "health-check", "health-list", "health-watch", "reflection-v1",
+    "reflection-v1alpha",
 ]  # fmt: skip
 
 
@@ -346,6 +347,43 @@ write(
         "free-with-grace": to("cell-free", sub(1, b"a") + num(100, 100)),
         "start-sleep": to("cell-start", sub(1, b"a") + sub(2, sub(1, b"sleep 4000") + sub(2, b"sleep 4000"))),
         "start-with-nul": to("cell-start", sub(1, b"a") + sub(2, sub(1, b"a\0") + sub(2, b"\0"))),
+        "start-with-all-fields": to(
+            "cell-start",
+            sub(1, b"a")
+            + sub(
+                2,
+                sub(1, b"ls")
+                + sub(100, b"ls")
+                + sub(100, b"-l")
+                + sub(101, sub(1, b"PATH") + sub(2, b"/bin"))
+                + sub(102, b"/tmp")
+                + sub(103, sub(1, b"nofile") + num(2, 64) + num(3, 128))
+                + num(104, 1)
+                + sub(105, sub(1, b"CAP_KILL"))
+                + sub(106, b"input"),
+            )
+            + num(3, 1000)
+            + num(4, 1000),
+        ),
+        "start-with-every-field-bad": to(
+            "cell-start",
+            sub(1, b"-")
+            + sub(
+                2,
+                sub(2, b"true")
+                + sub(100, b"true")
+                + sub(101, sub(1, b"AURAE_CELL"))
+                + sub(102, b"tmp")
+                + sub(103, sub(1, b"fds"))
+                + sub(103, sub(1, b"cpu") + num(2, 2) + num(3, 1))
+                + sub(105, sub(1, b"kill"))
+                + sub(106, bytes(65_537)),
+            )
+            + num(3, 0xFFFFFFFF)
+            + num(4, 0xFFFFFFFF),
+        ),
+        "signal": to("cell-signal", sub(1, b"a") + sub(2, b"ls") + sub(3, b"SIGRTMIN+3") + num(4, 1)),
+        "signal-that-is-none": to("cell-signal", sub(1, b"a") + sub(2, b"ls") + sub(3, b"SIGNONE")),
         "stop": to("cell-stop", sub(1, b"a") + sub(2, b"sleep 4000")),
         "health-check-of-a-service": to("health-check", sub(1, b"aurae.runtime.v0.CellService")),
         "health-watch-of-an-unknown-service": to("health-watch", sub(1, b"x")),
@@ -376,6 +414,9 @@ write(
         "umlaut": "zelle-ä".encode(),
         "command-as-executable": b"sleep 4000",
         "executable-with-newline-and-nul": b"a\nb\0",
+        "signals": b"SIGTERM\nhup",
+        "signal-numbers": b"64\n65",
+        "signals-of-real-time": b"SIGRTMIN+30\nRTMAX-31",
         "ids-and-ranges": b"0-3,7",
         "ids-in-disorder": b"7,0-3,2-5",
         "ids-subset": b"1,3\n0-4",

@@ -215,6 +215,26 @@ pub const EXECUTABLE_NAME_BYTES_MAX: usize = 255;
 /// Bytes of a command: the kernel takes 32 pages with the NUL for one argument (`MAX_ARG_STRLEN`, execve(2)).
 pub const COMMAND_BYTES_MAX: usize = 131_071;
 
+/// Arguments that are run without a shell, the program among them, and their bytes with a NUL each. As many bytes as one
+/// argument may have, so that none is too long for the kernel; xargs(1) stops there, too.
+pub const ARGUMENTS_MAX: usize = 4096;
+pub const ARGUMENTS_BYTES_MAX: usize = 128 << 10;
+
+/// Variables of an environment beside our own, and their bytes with `=` and NUL: as above. Together they stay far below
+/// the 2 MiB that the kernel takes of a program whose stack may have the usual 8 MiB (execve(2)).
+pub const ENVIRONMENT_MAX: usize = 1024;
+pub const ENVIRONMENT_BYTES_MAX: usize = 128 << 10;
+
+/// Directories of a PATH: each may be tried for each start.
+pub const SEARCH_PATH_DIRECTORIES_MAX: usize = 256;
+
+/// Bytes of a file's name (`NAME_MAX`) and of a path without its NUL (`PATH_MAX`).
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+pub const PATH_BYTES_MAX: usize = 4095;
+
+/// Bytes of standard input: what a pipe holds while nobody reads (pipe(7)).
+pub const STDIN_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a description. It is kept as long as the executable's record, for people: a paragraph is enough.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 
@@ -272,6 +292,8 @@ pub const SWEEP_MS_MAX: u64 = 5_000;
 const _: () = assert!(EXECUTABLES_PER_CELL_MAX <= EXECUTABLES_MAX);
 const _: () = assert!(ENDS_AT_STOP < POOL_QUEUE_MAX && ENDS_AT_STOP < ENDS_MAX);
 const _: () = assert!((CELL_DEPTH_MAX + 2) * 64 + LEAF_DEPTH_MAX * 256 < 4096 - 512);
+const _: () =
+    assert!(ARGUMENTS_BYTES_MAX == COMMAND_BYTES_MAX + 1 && ENVIRONMENT_BYTES_MAX == COMMAND_BYTES_MAX + 1);
 const _: () = assert!(CPU_MAX_US_FLOOR <= CPU_PERIOD_US_DEFAULT);
 const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 

@@ -28,6 +28,7 @@ fn answers_are_text_for_people() {
         ("cell allocate web", "allocated web (cgroup v2)\n"),
         ("cell allocate old", "allocated old (cgroup v1)\n"),
         ("cell start web sleeper -- sleep 4000", "started sleeper in web, pid 4711\n"),
+        ("cell signal web sleeper HUP", "sent HUP to sleeper in web\n"),
         ("cell stop web sleeper", "stopped sleeper in web\n"),
         ("cell free web", "freed web\n"),
         ("cell freeze web", "froze web\n"),
@@ -54,6 +55,7 @@ fn answers_are_protobuf_json_for_programs() {
         ("cell allocate --json web", r#"{"cellName":"web","cgroupV2":true}"#),
         ("cell allocate old --json", r#"{"cellName":"old"}"#),
         ("cell start web sleeper --json -- sleep 4000", r#"{"pid":4711,"uid":1000}"#),
+        ("cell signal web sleeper HUP --json", "{}"),
         ("cell stop web sleeper --json", "{}"),
         ("cell --json free web", "{}"),
         ("cell --json freeze web", "{}"),
@@ -103,6 +105,33 @@ fn the_daemon_gets_what_was_typed() {
         ..CellServiceStartRequest::default()
     };
     assert_eq!(daemon.last(), format!("{start:?}"));
+
+    let mut aer = daemon.aer();
+    let command = aer.args(["cell", "start", "web", "cat", "--stdin", "--exec", "--", "cat", "-"]);
+    let mut aer = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("aer runs");
+    io::Write::write_all(&mut aer.stdin.take().expect("piped"), b"a\nb").expect("aer reads");
+    assert!(aer.wait().expect("aer ends").success());
+    let executable = Executable {
+        name: "cat".to_owned(),
+        args: vec!["cat".to_owned(), "-".to_owned()],
+        stdin: Some(b"a\nb".to_vec()),
+        ..Executable::default()
+    };
+    let start = CellServiceStartRequest {
+        cell_name: "web".to_owned(),
+        executable: Some(executable),
+        ..CellServiceStartRequest::default()
+    };
+    assert_eq!(daemon.last(), format!("{start:?}"));
+
+    daemon.answer("cell signal web server RTMIN+3 --all");
+    let signal = CellServiceSignalRequest {
+        cell_name: "web".to_owned(),
+        executable_name: "server".to_owned(),
+        signal: "RTMIN+3".to_owned(),
+        all_processes: true,
+    };
+    assert_eq!(daemon.last(), format!("{signal:?}"));
 
     daemon.answer("cell free web");
     let free = CellServiceFreeRequest { cell_name: "web".to_owned(), ..CellServiceFreeRequest::default() };
@@ -452,6 +481,11 @@ impl CellService for Fake {
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.note(format!("{request:?}"));
         Ok(CellServiceThawResponse {})
+    }
+
+    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceSignalResponse {})
     }
 
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {

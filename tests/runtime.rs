@@ -8,7 +8,7 @@ use auraed::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use auraed::runtime::cpuset::{CpusetLimits, IdList};
 use auraed::runtime::{
     CellInfo, CellName, CellSpec, Cells, CellsConfig, Command, Description, Ending, Error, ErrorKind,
-    ExecutableName, ExecutableSpec, ExitReason, Finish, ProcessState, Started,
+    ExecutableName, ExecutableSpec, ExitReason, Finish, ProcessState, Program, Started,
 };
 use auraed::sys::open_files::OpenFilesLimit;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -170,11 +170,9 @@ fn limited(name: &str) -> CellSpec {
 }
 
 fn executable(name: &str, command: &str) -> ExecutableSpec {
-    ExecutableSpec {
-        name: executable_name(name),
-        command: Command::parse(command).expect("valid"),
-        description: Description::parse("a test").expect("valid"),
-    }
+    let program = Program::Shell(Command::parse(command).expect("valid"));
+    let description = Description::parse("a test").expect("valid");
+    ExecutableSpec { description, ..ExecutableSpec::new(executable_name(name), program) }
 }
 
 /// Directories of the cgroups that this process is in: the mount point joined with the place in the hierarchy.

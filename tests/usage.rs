@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use auraed::grpc::status::{Code, Status};
 use auraed::limits::FREEZE_TIMEOUT;
 use auraed::runtime::{
-    CellInfo, CellName, CellSpec, Cells, CellsConfig, Command, Description, ExecutableName, ExecutableSpec,
-    Pressure, Usage,
+    CellInfo, CellName, CellSpec, Cells, CellsConfig, Command, ExecutableName, ExecutableSpec, Pressure,
+    Program, Usage,
 };
 use auraed::services::cells::Runtime;
 use auraed::services::supervisor::Supervisor;
@@ -75,8 +75,8 @@ impl Machine {
 
     fn try_start(&self, cell: &str, name: &str, command: &str) -> Result<i32, Status> {
         let name = ExecutableName::parse(name).expect("valid");
-        let command = Command::parse(command).expect("valid");
-        let spec = ExecutableSpec { name, command, description: Description::default() };
+        let program = Program::Shell(Command::parse(command).expect("valid"));
+        let spec = ExecutableSpec::new(name, program);
         block_on(self.supervisor.start(cell_name(cell), spec))
     }
 

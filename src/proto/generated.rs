@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 21b3f8b01231dfd3.
+// Made from inputs with the fingerprint 6473259b2ab2665d.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -196,9 +196,8 @@ impl Method {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
             Method::ObserveServiceGetSubProcessStream | Method::CellServiceUpdate |
-            Method::CellServiceWait | Method::CellServiceSignal |
-            Method::PodServiceAllocate | Method::PodServiceStart | Method::PodServiceStop
-            | Method::PodServiceFree
+            Method::CellServiceWait | Method::PodServiceAllocate |
+            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
         )
     }
 }
@@ -235,6 +234,9 @@ where
         Method::CellServiceThaw => {
             unary(input, |request| CellService::thaw(services, request))
         }
+        Method::CellServiceSignal => {
+            unary(input, |request| CellService::signal(services, request))
+        }
         Method::HealthCheck => unary(input, |request| Health::check(services, request)),
         Method::HealthList => unary(input, |request| Health::list(services, request)),
         Method::HealthWatch => {
@@ -256,7 +258,6 @@ where
         | Method::ObserveServiceGetSubProcessStream
         | Method::CellServiceUpdate
         | Method::CellServiceWait
-        | Method::CellServiceSignal
         | Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
@@ -367,6 +368,15 @@ pub trait CellService: Send + Sync {
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
     > + Send;
+    /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
+    /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
+    /// but for SIGKILL, which ends a process there at once, except on cgroup version 1.
+    fn signal(
+        &self,
+        request: aurae::runtime::v0::CellServiceSignalRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceSignalResponse, Status>,
+    > + Send;
 }
 /// Calls `aurae.runtime.v0.CellService`. Calls that are planned, and bidirectional ones, have no stub.
 pub struct CellServiceClient<'a, C> {
@@ -461,6 +471,17 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
     > {
         ask(self.channel, Method::CellServiceThaw.path(), request)
+    }
+    /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
+    /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
+    /// but for SIGKILL, which ends a process there at once, except on cgroup version 1.
+    pub fn signal(
+        &self,
+        request: &aurae::runtime::v0::CellServiceSignalRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceSignalResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceSignal.path(), request)
     }
 }
 /// Tells load balancers and supervisors whether to send calls here.
@@ -1315,31 +1336,37 @@ pub mod aurae {
                 /// A text for people; kept and shown by List.
                 #[prost(string, tag = "4")]
                 pub description: ::prost::alloc::string::String,
-                /// A program and its arguments, run without a shell. The first is the program: a path, or a name that is looked for in
-                /// the PATH of the executable's environment.
+                /// A program and its arguments, run without a shell: at most 4096, and 131072 bytes in all, with a NUL for each. The first
+                /// is the program: a path, which has a "/", or a name that is looked for in the PATH of the executable's environment as
+                /// execvp(3) does. Relative paths begin at the working directory. A script needs a first line with "#!".
                 #[prost(string, repeated, tag = "100")]
                 pub args: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-                /// Added to the environment, or in place of what it has: any name but AURAE_CELL and AURAE_EXECUTABLE.
+                /// Added to the environment, or in place of what it has: any name but AURAE_CELL and AURAE_EXECUTABLE. A name is not
+                /// empty and has no "=". At most 1024, and 131072 bytes in all, with "=" and NUL; a PATH has at most 256 directories.
                 #[prost(btree_map = "string, string", tag = "101")]
                 pub env: ::prost::alloc::collections::BTreeMap<
                     ::prost::alloc::string::String,
                     ::prost::alloc::string::String,
                 >,
-                /// The directory to run in: an absolute path, as the executable's user sees it. Not set: "/".
+                /// The directory to run in: an absolute path, as the executable's user sees it. One that the user cannot enter is
+                /// FAILED_PRECONDITION. Not set: "/".
                 #[prost(string, tag = "102")]
                 pub working_directory: ::prost::alloc::string::String,
-                /// Limits on what each process of the executable may use. Those not named are those of the daemon.
+                /// Limits on what each process of the executable may use, at most one of each name. Those not named are those that the
+                /// daemon was started with. A hard limit above the daemon's own is FAILED_PRECONDITION where the daemon lacks
+                /// CAP_SYS_RESOURCE.
                 #[prost(message, repeated, tag = "103")]
                 pub rlimits: ::prost::alloc::vec::Vec<Rlimit>,
                 /// True: nothing that it runs gains privileges by set-user-ID, set-group-ID or file capabilities (prctl(2),
                 /// PR_SET_NO_NEW_PRIVS).
                 #[prost(bool, tag = "104")]
                 pub no_new_privileges: bool,
-                /// The capabilities that the executable, and all that it runs, can have at most (capabilities(7), the bounding set).
-                /// Not set: those of the daemon.
+                /// The capabilities that the executable, and all that it runs, can have at most (capabilities(7), the bounding set). One
+                /// that runs as root has all of them that the daemon has. One that runs as another user has none of them to begin with,
+                /// and gets some only by programs with file capabilities or by set-user-ID programs. Not set: those of the daemon.
                 #[prost(message, optional, tag = "105")]
                 pub capabilities: ::core::option::Option<CapabilitySet>,
-                /// What it reads from standard input, at most 65536 bytes. Not set: standard input is /dev/null.
+                /// What it reads from standard input, at most 65536 bytes, and then the end. Not set: standard input is /dev/null.
                 #[prost(bytes = "vec", optional, tag = "106")]
                 pub stdin: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
                 /// What to do when it exits. Not set: nothing.
@@ -1359,10 +1386,11 @@ pub mod aurae {
             /// A limit of setrlimit(2).
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct Rlimit {
-                /// Which one: its name without "RLIMIT_", in lower case, as in "nofile", "core" or "memlock".
+                /// Which one: its name without "RLIMIT_", in lower case. as, core, cpu, data, fsize, locks, memlock, msgqueue, nice,
+                /// nofile, nproc, rss, rtprio, rttime, sigpending, or stack.
                 #[prost(string, tag = "1")]
                 pub name: ::prost::alloc::string::String,
-                /// The limit, in the unit that setrlimit(2) gives. Not set: no limit.
+                /// The limit, in the unit that setrlimit(2) gives; at most hard. Not set: no limit.
                 #[prost(uint64, optional, tag = "2")]
                 pub soft: ::core::option::Option<u64>,
                 /// What a process may raise the limit to. Not set: the same as soft.
@@ -1382,7 +1410,8 @@ pub mod aurae {
             /// A set of capabilities.
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct CapabilitySet {
-                /// Their names, as in "CAP_NET_BIND_SERVICE". None: the set is empty.
+                /// Their names, as in "CAP_NET_BIND_SERVICE", each once. One that this kernel does not know is INVALID_ARGUMENT. None: the
+                /// set is empty.
                 #[prost(string, repeated, tag = "1")]
                 pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
             }
@@ -1499,10 +1528,11 @@ pub mod aurae {
                 /// What to run. Required.
                 #[prost(message, optional, tag = "2")]
                 pub executable: ::core::option::Option<Executable>,
-                /// The user id to run as. Not set: the daemon's. When it or gid is set, there are no supplementary groups.
+                /// The user id to run as, 0 to 4294967294. Not set: the daemon's. When it or gid is set, there are no supplementary
+                /// groups.
                 #[prost(uint32, optional, tag = "3")]
                 pub uid: ::core::option::Option<u32>,
-                /// The group id to run as. Not set: the daemon's.
+                /// The group id to run as, 0 to 4294967294. Not set: the daemon's, also when uid is set.
                 #[prost(uint32, optional, tag = "4")]
                 pub gid: ::core::option::Option<u32>,
             }
@@ -1771,10 +1801,12 @@ pub mod aurae {
                 /// The name that it was started under.
                 #[prost(string, tag = "2")]
                 pub executable_name: ::prost::alloc::string::String,
-                /// The signal, by name or number: "SIGHUP", "HUP", "1", "SIGRTMIN+3".
+                /// The signal: a number from 1 to 64, or a name of signal(7), with "SIG" or without, in capitals or not: "SIGHUP", "HUP",
+                /// "1", "SIGRTMIN+3", "RTMAX-1". SIGRTMIN is 34 here, as programs with the GNU C library have it.
                 #[prost(string, tag = "3")]
                 pub signal: ::prost::alloc::string::String,
-                /// True: it is sent to all processes that the executable has started. Otherwise to its first process only.
+                /// True: it is sent to all processes that the executable has started and that still run. Otherwise to its first process
+                /// only: the program, or the shell that runs the command.
                 #[prost(bool, tag = "4")]
                 pub all_processes: bool,
             }

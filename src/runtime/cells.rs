@@ -10,12 +10,14 @@ use super::cgroup::{Group, Hierarchies, Removal, Tree, Version};
 use super::child::{Child, Exit, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
+use super::executable::ExecutableSpec;
 use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
 use super::registry::{Executable, FreeingCell, MayRemove, Registry, Reservation, StoppingExecutable};
-use super::spec::{CellSpec, ExecutableSpec};
+use super::signal::SignalNumber;
+use super::spec::CellSpec;
 use crate::sys::open_files::OpenFilesLimit;
 use crate::sys::spawn::Spawned;
 use nix::sys::signal::Signal;
@@ -115,13 +117,13 @@ impl Cells {
         made
     }
 
-    /// Starts an executable in a cell. Returns when its command's shell runs, or nothing is left of the attempt.
+    /// Starts an executable in a cell. Returns when its program or its command's shell runs, or nothing is left of the attempt.
     pub fn start(&self, cell: &CellName, spec: ExecutableSpec) -> Result<Started, Error> {
         // A process that is born frozen does not execute, and this call would wait for it.
         if self.tree.cell(cell).is_frozen()? {
             return Err(Error::CellFrozen(cell.clone()));
         }
-        let reservation = self.registry().reserve_executable(cell, &spec.name, &spec.description)?;
+        let reservation = self.registry().reserve_executable(cell, &spec)?;
         let Reservation { leaf: number, mut previous, mut stale } = reservation;
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
@@ -179,6 +181,37 @@ impl Cells {
     /// The names of all cells. Makes no system call.
     pub fn names(&self) -> Vec<CellName> {
         self.registry().names()
+    }
+
+    /// Sends a signal to the first process of an executable, or to `all` that it ever started and that still runs. A frozen
+    /// process finds it when it is thawed.
+    pub fn signal(
+        &self,
+        cell: &CellName,
+        executable: &ExecutableName,
+        signal: SignalNumber,
+        all: bool,
+    ) -> Result<(), Error> {
+        let (leaf, child) = self.registry().started(cell, executable)?;
+        let group = self.leaf(cell, leaf);
+        let members = if all { group.processes()? } else { BTreeSet::new() };
+        if members.is_empty() && child.reason().is_some() {
+            return Err(Error::NothingToSignal { cell: cell.clone(), executable: executable.clone() });
+        }
+        if all {
+            group.signal(signal)?;
+        }
+        // One that left its cgroup (root can) is still ours.
+        if !members.contains(&child.pid) {
+            let refused = |errno| Error::SignalRefused {
+                cell: cell.clone(),
+                executable: executable.clone(),
+                signal: signal.value(),
+                errno,
+            };
+            child.signal(signal).map_err(refused)?;
+        }
+        Ok(())
     }
 
     /// Sends SIGTERM to all that the executable ever started. Its name is released by [`Cells::finish`].

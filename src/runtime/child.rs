@@ -5,9 +5,9 @@
 //! the outcome is kept with the child.
 
 use super::names::CellName;
+use super::signal::SignalNumber;
 use crate::sys::pidfd::{self, ExitReason};
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -56,12 +56,12 @@ impl Child {
     }
 
     /// Sends a signal. A process that has ended needs none, so that ESRCH is no error.
-    pub fn signal(&self, signal: Signal) -> Result<(), Errno> {
+    pub fn signal(&self, signal: impl Into<SignalNumber>) -> Result<(), Errno> {
         let pidfd = match &*self.state() {
             State::Running(pidfd) => Arc::clone(pidfd),
             State::Ended(_) => return Ok(()),
         };
-        match pidfd::send_signal(pidfd.as_fd(), signal) {
+        match pidfd::send_signal(pidfd.as_fd(), signal.into().value()) {
             Err(Errno::ESRCH) => Ok(()),
             other => other,
         }

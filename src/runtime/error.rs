@@ -3,7 +3,7 @@
 
 use super::names::{CellName, ExecutableName};
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT};
-use crate::sys::spawn::SpawnError;
+use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
 use std::io;
 use std::path::PathBuf;
@@ -67,8 +67,15 @@ pub enum Error {
         "there are {EXECUTABLES_MAX} executables, which is the limit; stop one first (one that has exited, too)"
     )]
     TooManyExecutables,
-    #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .program))]
-    Spawn { cell: CellName, executable: ExecutableName, program: String, failure: SpawnError },
+    /// `object` is what the failed step was about, or empty.
+    #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .object))]
+    Spawn { cell: CellName, executable: ExecutableName, object: String, failure: SpawnError },
+    #[error("executable.capabilities: this kernel does not know {0}; leave it out")]
+    CapabilityMissing(&'static str),
+    #[error("executable {executable} of cell \"{cell}\" has exited; there is no process to be signalled")]
+    NothingToSignal { cell: CellName, executable: ExecutableName },
+    #[error("cannot send signal {signal} to executable {executable} of cell \"{cell}\": {errno}")]
+    SignalRefused { cell: CellName, executable: ExecutableName, signal: i32, errno: Errno },
     #[error("{object} still has processes after SIGKILL: {pids}; try again when they have ended")]
     StillAlive { object: String, pids: String },
 
@@ -112,9 +119,11 @@ impl Error {
             | Self::CellFrozen(_)
             | Self::CellThawed(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
-            Self::ExecutableStarting { .. } | Self::ControllerMissing { .. } | Self::PathTaken { .. } => {
-                Kind::FailedPrecondition
-            }
+            Self::ExecutableStarting { .. }
+            | Self::NothingToSignal { .. }
+            | Self::ControllerMissing { .. }
+            | Self::PathTaken { .. } => Kind::FailedPrecondition,
+            Self::CapabilityMissing(_) => Kind::Invalid("executable.capabilities"),
             Self::TooManyCells | Self::TooManyExecutablesInCell(_) | Self::TooManyExecutables => {
                 Kind::ResourceExhausted
             }
@@ -122,9 +131,8 @@ impl Error {
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
-            Self::StillAlive { .. } | Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => {
-                Kind::Internal
-            }
+            Self::StillAlive { .. } | Self::NotFrozen { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
     }
@@ -139,47 +147,64 @@ pub(super) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-fn spawn_story(failure: &SpawnError, program: &str) -> String {
-    let SpawnError { step, errno } = failure;
-    let object = if *step == crate::sys::spawn::Step::Execute { program } else { "" };
+fn spawn_story(failure: &SpawnError, object: &str) -> String {
+    let SpawnError { step, errno, .. } = failure;
     let space = if object.is_empty() { "" } else { " " };
     match errno {
-        Some(errno) => format!("{step}{space}{object}: {errno}"),
+        Some(errno) => format!("{step}{space}{object}: {errno}{}", spawn_advice(*step, *errno)),
         None => format!("{step}{space}{object}: a signal ended it"),
     }
 }
 
-/// Which exec and clone failures the caller can do something about; execve(2), clone(2), cgroups(7).
+/// What the errno does not say.
+fn spawn_advice(step: Step, errno: Errno) -> &'static str {
+    match (step, errno) {
+        (Step::ResourceLimits, Errno::EPERM) => {
+            "; a hard limit above the daemon's own takes CAP_SYS_RESOURCE, and nofile is at most fs.nr_open"
+        }
+        (Step::BoundingSet, Errno::EPERM) => "; the daemon lacks CAP_SETPCAP",
+        (Step::BecomeUser, Errno::EPERM) => "; the daemon lacks CAP_SETUID or CAP_SETGID",
+        (Step::BecomeUser, Errno::EINVAL) => "; the daemon's user namespace has no such id",
+        (Step::Execute, Errno::ENOEXEC) => "; a script needs a first line with \"#!\"",
+        _ => "",
+    }
+}
+
+/// Which failures the caller can do something about; execve(2), clone(2), cgroups(7).
 fn spawn_kind(failure: &SpawnError) -> ErrorKind {
-    match failure.errno {
-        // No program, not executable, too many arguments; a cgroup removed meanwhile, and the signal that goes with it.
-        Some(Errno::ENOENT | Errno::EACCES | Errno::ENOEXEC | Errno::E2BIG | Errno::ENODEV) | None => {
+    match (failure.step, failure.errno) {
+        // A cgroup removed meanwhile, and the signal that goes with it.
+        (_, Some(Errno::ENODEV) | None) => ErrorKind::FailedPrecondition,
+        // The limit on processes, of a user or of a cgroup.
+        (_, Some(Errno::EAGAIN)) => ErrorKind::ResourceExhausted,
+        // What was asked for is not there, or not to be had.
+        (Step::ResourceLimits | Step::BoundingSet | Step::BecomeUser | Step::ChangeDirectory, Some(_)) => {
             ErrorKind::FailedPrecondition
         }
-        // The limit on processes, of a user or of a cgroup.
-        Some(Errno::EAGAIN) => ErrorKind::ResourceExhausted,
-        Some(_) => ErrorKind::Internal,
+        (Step::Execute, Some(Errno::EMFILE | Errno::ENFILE | Errno::EIO)) => ErrorKind::Internal,
+        (Step::Execute, Some(_)) => ErrorKind::FailedPrecondition,
+        (_, Some(Errno::ENOENT | Errno::EACCES)) => ErrorKind::FailedPrecondition,
+        (_, Some(_)) => ErrorKind::Internal,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::spawn::Step;
 
     #[test]
     fn a_failed_start_names_step_and_errno() {
-        let error = |step, errno| Error::Spawn {
+        let error = |step, object: &str, errno| Error::Spawn {
             cell: CellName::parse("a").expect("valid"),
             executable: ExecutableName::parse("job").expect("valid"),
-            program: "/bin/sh".to_owned(),
-            failure: SpawnError { step, errno },
+            object: object.to_owned(),
+            failure: SpawnError { step, item: None, errno },
         };
         assert_eq!(
-            error(Step::Execute, Some(Errno::ENOENT)).to_string(),
+            error(Step::Execute, "/bin/sh", Some(Errno::ENOENT)).to_string(),
             "cannot start executable \"job\" in cell \"a\": exec /bin/sh: ENOENT: No such file or directory"
         );
-        let killed = error(Step::JoinCgroups, None);
+        let killed = error(Step::JoinCgroups, "", None);
         assert!(killed.to_string().ends_with("join the cgroups: a signal ended it"), "{killed}");
         assert_eq!(killed.kind(), ErrorKind::FailedPrecondition);
     }

@@ -1,11 +1,13 @@
-//! Fuzz body of what a client may write: names of cells and executables, lists of cpus. Each grammar is said a second
+//! Fuzz body of what a client may write: names of cells and executables, lists of cpus, signals. Each grammar is said a second
 //! time, in another way than the parser has it, and the two must agree on every text.
 
 use std::fmt::Display;
 
 use super::cpuset::IdList;
 use super::names::{CellName, ExecutableName};
+use super::signal::SignalNumber;
 use crate::limits::{CELL_NAME_BYTES_MAX, ID_LIST_BYTES_MAX, ID_MAX};
+use nix::sys::signal::Signal;
 
 /// No refusal is longer: it shows a piece of what was given, escaped, once or twice.
 const REFUSAL_BYTES_MAX: usize = 2 << 10;
@@ -18,6 +20,7 @@ pub fn names(data: &[u8]) {
     for text in [first, second] {
         check_cell_name(text);
         check_id_list(text);
+        check_signal(text);
     }
     check_subset(first, second);
 }
@@ -80,6 +83,30 @@ fn check_id_list(text: &str) {
     let shown = list.to_string();
     assert_eq!(self::ids(&shown), Some(ids), "{text:?} was read as {shown:?}");
     assert_eq!(IdList::parse(&shown), Ok(list));
+}
+
+fn check_signal(text: &str) {
+    let expected =
+        (1..=64).find(|number| spellings(*number).any(|spelling| spelling.eq_ignore_ascii_case(text)));
+    match SignalNumber::parse(text) {
+        Ok(signal) => assert_eq!(Some(signal.value()), expected, "{text:?}"),
+        Err(why) => check_refusal(text, expected.is_some(), &why),
+    }
+}
+
+/// All ways to write a signal.
+fn spellings(number: i32) -> impl Iterator<Item = String> {
+    let mut names: Vec<String> = Vec::new();
+    names.extend(Signal::try_from(number).map(|signal| signal.as_str()["SIG".len()..].to_owned()));
+    let others =
+        [(Signal::SIGABRT as i32, "IOT"), (Signal::SIGCHLD as i32, "CLD"), (Signal::SIGIO as i32, "POLL")];
+    let others = others.into_iter().chain([(34, "RTMIN"), (64, "RTMAX")]);
+    names.extend(others.filter(|(other, _)| *other == number).map(|(_, name)| name.to_owned()));
+    if number >= 34 {
+        names.extend([format!("RTMIN+{}", number - 34), format!("RTMAX-{}", 64 - number)]);
+    }
+    let prefixed: Vec<String> = names.iter().map(|name| format!("SIG{name}")).collect();
+    names.into_iter().chain(prefixed).chain([number.to_string()])
 }
 
 fn check_subset(first: &str, second: &str) {

@@ -1,7 +1,8 @@
 //! What [`super::Cells::list`] and [`super::Cells::get`] answer: copies, which no lock guards and no later change touches.
 
+use super::executable::{Description, Identity};
 use super::names::ExecutableName;
-use super::spec::{CellSpec, Description};
+use super::spec::CellSpec;
 use crate::sys::pidfd::ExitReason;
 
 /// A cell, what runs in it, and the cells inside it.
@@ -25,12 +26,13 @@ pub struct CellInfo {
 pub struct ExecutableInfo {
     pub name: ExecutableName,
     pub description: Description,
+    pub identity: Identity,
     pub process: ProcessState,
     /// It is being stopped.
     pub stopping: bool,
 }
 
-/// The first process of an executable, the shell that runs its command.
+/// The first process of an executable: its program, or the shell that runs its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
     /// Being started; there is no pid yet.

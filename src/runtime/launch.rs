@@ -1,31 +1,37 @@
-//! From an executable to a process: its shell, its environment, and the way into its cgroups.
+//! From an executable to a process: its program, its limits and its user, and the way into its cgroups.
 
 use super::cgroup::{Group, Version};
 use super::error::{Error, errno_of};
+use super::executable::{Arguments, ExecutableSpec, Program};
 use super::names::CellName;
-use super::spec::ExecutableSpec;
+use super::quote::Quoted;
+use super::rlimit;
+use crate::sys::capabilities;
+use crate::sys::inherited::Inherited;
 use crate::sys::open_files::OpenFilesLimit;
-use crate::sys::spawn::{self, Plan, Spawned};
+use crate::sys::rlimit::ResourceLimit;
+use crate::sys::spawn::{self, BoundingSet, Plan, SpawnError, Spawned, Step};
 use nix::errno::Errno;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-/// Where commands are looked for: Debian's default for root.
-const SEARCH_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The working directory too.
-const HOME: &str = "HOME=/";
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What every start needs, opened once.
 #[derive(Debug)]
 pub(super) struct Launcher {
     shell: CString,
     null: OwnedFd,
-    open_files: Option<OpenFilesLimit>,
+    /// What a program gets where it does not ask for a limit.
+    open_files: Option<ResourceLimit>,
+    /// What a program would have of ours.
+    inherited: Inherited,
+    /// The log knows what could not be left behind.
+    told: AtomicBool,
+    last_capability: u32,
     /// Processes can be born in their cgroup.
     into_cgroup: bool,
 }
@@ -46,12 +52,19 @@ impl Launcher {
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|error| Error::file("open", "/dev/null", &error))?;
         let null = spawn::dup_above_stdio(null.as_fd()).map_err(|e| Error::Setup("/dev/null", e))?;
+        let open_files = open_files.map(|OpenFilesLimit { soft, hard }| ResourceLimit {
+            resource: rlimit::OPEN_FILES,
+            soft,
+            hard,
+        });
+        let (inherited, last_capability) = (Inherited::of_this_thread(), capabilities::last());
         let into_cgroup = tracking == Version::V2 && spawn::into_cgroup_works(null.as_fd());
         log::info!(
             "processes {}",
             if into_cgroup { "are born in their cgroup" } else { "enter their cgroup" }
         );
-        Ok(Self { shell, null, open_files, into_cgroup })
+        let told = AtomicBool::new(false);
+        Ok(Self { shell, null, open_files, inherited, told, last_capability, into_cgroup })
     }
 
     /// Whether a process is born in its leaf, and needn't enter it.
@@ -69,35 +82,112 @@ impl Launcher {
         let leaf = self.into_cgroup.then(|| open_directory(destination.leaf.path())).transpose()?;
         let procs = destination.join.iter().map(|p| open_to_write(p)).collect::<Result<Vec<_>, _>>()?;
         let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
-        let arguments = [c"sh".to_owned(), c"-c".to_owned(), spec.command.as_c_string().clone()];
+        let stdin = self.stdin(spec)?;
+        let (programs, arguments) = self.program(spec);
+        let limits = self.limits(spec);
         let plan = Plan {
-            program: &self.shell,
+            programs: &programs,
             arguments: &arguments,
-            environment: &environment(cell, spec)?,
+            environment: &spec.environment.variables(cell, &spec.name),
             into: leaf.as_ref().map(|leaf| leaf.as_fd()),
             join: &join,
-            null: self.null.as_fd(),
-            open_files: self.open_files,
+            stdin: stdin.as_ref().unwrap_or(&self.null).as_fd(),
+            output: self.null.as_fd(),
+            inherited: self.inherited,
+            limits: &limits,
+            bounding: self.bounding_set(spec)?,
+            user: spec.user,
+            directory: spec.directory.as_c_str(),
+            no_new_privileges: spec.no_new_privileges,
         };
-        spawn::spawn(&plan).map_err(|failure| Error::Spawn {
+        let spawned = spawn::spawn(&plan).map_err(|failure| Error::Spawn {
             cell: cell.clone(),
             executable: spec.name.clone(),
-            program: self.shell.to_string_lossy().into_owned(),
+            object: object(&failure, &plan, spec),
             failure,
-        })
+        })?;
+        self.tell_once(spawned.kept);
+        Ok(spawned)
+    }
+
+    fn stdin(&self, spec: &ExecutableSpec) -> Result<Option<OwnedFd>, Error> {
+        let Some(stdin) = &spec.stdin else { return Ok(None) };
+        let pipe = stdin.pipe(spec.user).and_then(|pipe| spawn::dup_above_stdio(pipe.as_fd()));
+        pipe.map(Some).map_err(|errno| Error::Setup("a pipe for standard input", errno))
+    }
+
+    /// The paths of the program, and its arguments.
+    fn program(&self, spec: &ExecutableSpec) -> (Vec<CString>, Vec<CString>) {
+        match &spec.program {
+            Program::Shell(command) => {
+                let arguments = vec![c"sh".to_owned(), c"-c".to_owned(), command.as_c_str().to_owned()];
+                (vec![self.shell.clone()], arguments)
+            }
+            Program::Direct(arguments) => {
+                let programs = arguments.candidates(spec.environment.search_path().as_bytes());
+                (programs, arguments.as_c_strings().to_vec())
+            }
+        }
+    }
+
+    fn limits(&self, spec: &ExecutableSpec) -> Vec<ResourceLimit> {
+        let asked = spec.limits.as_slice();
+        let is_asked = asked.iter().any(|limit| limit.resource == rlimit::OPEN_FILES);
+        asked.iter().copied().chain(self.open_files.filter(|_| !is_asked)).collect()
+    }
+
+    fn bounding_set(&self, spec: &ExecutableSpec) -> Result<Option<BoundingSet>, Error> {
+        let Some(set) = spec.capabilities else { return Ok(None) };
+        match set.unknown_to(self.last_capability)[..] {
+            [] => Ok(Some(BoundingSet { kept: set.bits(), last: self.last_capability })),
+            [first, ..] => Err(Error::CapabilityMissing(first)),
+        }
+    }
+
+    /// That a start goes on without it is worth a line in the log, but not one for each start.
+    fn tell_once(&self, kept: Inherited) {
+        if !kept.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
+            let names = kept.names().join(", ");
+            log::warn!("what is started keeps {names} of this daemon: it lacks the privilege to reset that");
+        }
     }
 }
 
-/// Small and clean, and nothing of the daemon's.
-fn environment(cell: &CellName, spec: &ExecutableSpec) -> Result<[CString; 4], Error> {
-    // Neither name has a NUL; its type says so.
-    let variable = |text: String| CString::new(text).map_err(|_| Error::Setup("environment", Errno::EINVAL));
-    Ok([
-        variable(SEARCH_PATH.to_owned())?,
-        variable(HOME.to_owned())?,
-        variable(format!("AURAE_CELL={cell}"))?,
-        variable(format!("AURAE_EXECUTABLE={}", spec.name.as_str()))?,
-    ])
+/// What the failed step was about, in words; empty where the step says it all.
+fn object(failure: &SpawnError, plan: &Plan<'_>, spec: &ExecutableSpec) -> String {
+    match failure.step {
+        Step::ResourceLimits => {
+            let limit = failure.item.and_then(|item| plan.limits.get(item));
+            limit.map_or_else(String::new, |limit| {
+                format!("{} ({})", rlimit::name(limit.resource), range(limit))
+            })
+        }
+        Step::BecomeUser => {
+            let id = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
+            format!("user {}, group {}", id(plan.user.uid), id(plan.user.gid))
+        }
+        Step::ChangeDirectory => shown_path(plan.directory),
+        Step::Execute => match (failure.item.and_then(|item| plan.programs.get(item)), &spec.program) {
+            (Some(path), _) => shown_path(path),
+            (None, Program::Direct(arguments)) => searched(arguments),
+            (None, Program::Shell(_)) => "the shell".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// Not in quotes, as all paths in our messages, but escaped and cut.
+fn shown_path(path: &CStr) -> String {
+    Quoted(&path.to_string_lossy()).to_string().replace('"', "")
+}
+
+fn searched(arguments: &Arguments) -> String {
+    format!("{}, looked for in PATH", Quoted(&arguments.program().to_string_lossy()))
+}
+
+fn range(limit: &ResourceLimit) -> String {
+    let shown = |value: u64| if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() };
+    format!("soft {}, hard {}", shown(limit.soft), shown(limit.hard))
 }
 
 fn open_directory(path: &Path) -> Result<File, Error> {

@@ -9,13 +9,16 @@
 //! 3. Outside the lock it works on the `cgroup` tree, or has `launch` start a process.
 //! 4. It commits the outcome to the registry, or undoes the work in reverse.
 
+mod capability;
 mod cells;
 mod cgroup;
 mod child;
 pub mod cpu;
 pub mod cpuset;
 mod ending;
+mod environment;
 mod error;
+mod executable;
 mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -24,16 +27,28 @@ mod launch;
 pub mod names;
 mod quote;
 mod registry;
+mod rlimit;
+mod signal;
 pub mod spec;
+mod stdin;
 
+pub use capability::CapabilitySet;
 pub use cells::{Cells, CellsConfig};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
+pub use environment::Environment;
 pub use error::{Error, ErrorKind};
+pub use executable::{
+    Arguments, Command, Description, ExecutableSpec, Identity, Program, WorkingDirectory, parse_id,
+};
 pub use freezing::Freezing;
 pub use info::{CellInfo, ExecutableInfo, Pressure, PressureShare, ProcessState, Usage};
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
-pub use spec::{CellSpec, Command, Description, ExecutableSpec};
+pub use rlimit::ResourceLimits;
+pub use signal::SignalNumber;
+pub use spec::CellSpec;
+pub use stdin::StandardInput;
 
 pub use crate::sys::pidfd::ExitReason;
+pub use crate::sys::user::User;

@@ -20,9 +20,10 @@
 use super::child::Child;
 use super::ending::RemovalNotice;
 use super::error::Error;
+use super::executable::{Description, ExecutableSpec, Identity};
 use super::info::{CellInfo, ExecutableInfo, ProcessState};
 use super::names::{CellName, ExecutableName};
-use super::spec::{CellSpec, Description};
+use super::spec::CellSpec;
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -77,6 +78,7 @@ pub(super) struct Executable {
     /// Names the leaf cgroup, and tells this executable from an earlier one of the same name.
     pub leaf: u64,
     pub description: Description,
+    pub identity: Identity,
     /// `None` while it is being started.
     pub child: Option<Arc<Child>>,
     /// Of those that stop it, from the first one on: while it is there, the executable is being stopped.
@@ -194,9 +196,9 @@ impl Registry {
     pub fn reserve_executable(
         &mut self,
         cell_name: &CellName,
-        name: &ExecutableName,
-        description: &Description,
+        spec: &ExecutableSpec,
     ) -> Result<Reservation, Error> {
+        let name = &spec.name;
         let (total, leaf) = (self.executables, self.next_number());
         let cell = self.open_cell(cell_name)?;
         cell.check_startable(cell_name, name)?;
@@ -207,7 +209,7 @@ impl Registry {
         if !replaces && total >= EXECUTABLES_MAX {
             return Err(Error::TooManyExecutables);
         }
-        let starting = Executable { leaf, description: description.clone(), child: None, removal: None };
+        let starting = Executable::starting(leaf, spec);
         let previous = cell.executables.insert(name.clone(), starting);
         let stale = std::mem::take(&mut cell.stale);
         self.executables += usize::from(!replaces);
@@ -271,6 +273,19 @@ impl Registry {
             .ok_or_else(|| Error::ExecutableStarting { cell: cell_of(), executable: executable_of() })?;
         let removal = Arc::clone(executable.removal.get_or_insert(removal));
         Ok(StoppingExecutable { leaf: executable.leaf, child, removal })
+    }
+
+    /// The leaf and the first process of an executable that has been started, for signals.
+    pub fn started(&self, cell: &CellName, name: &ExecutableName) -> Result<(u64, Arc<Child>), Error> {
+        let executables = &self.cells.get(cell).ok_or_else(|| Error::NoSuchCell(cell.clone()))?.executables;
+        let (cell, executable) = (|| cell.clone(), || name.clone());
+        let Some(found) = executables.get(name) else {
+            return Err(Error::NoSuchExecutable { cell: cell(), executable: executable() });
+        };
+        match &found.child {
+            Some(child) => Ok((found.leaf, Arc::clone(child))),
+            None => Err(Error::ExecutableStarting { cell: cell(), executable: executable() }),
+        }
     }
 
     /// The notice to give when this leaf is gone, if its executable is being stopped.
@@ -376,6 +391,11 @@ impl Cell {
 }
 
 impl Executable {
+    fn starting(leaf: u64, spec: &ExecutableSpec) -> Self {
+        let (description, identity) = (spec.description.clone(), spec.identity());
+        Self { leaf, description, identity, child: None, removal: None }
+    }
+
     fn info(&self, name: &ExecutableName) -> ExecutableInfo {
         let process = match &self.child {
             None => ProcessState::Starting,
@@ -385,7 +405,8 @@ impl Executable {
             },
         };
         let (name, description) = (name.clone(), self.description.clone());
-        ExecutableInfo { name, description, process, stopping: self.removal.is_some() }
+        let (identity, stopping) = (self.identity, self.removal.is_some());
+        ExecutableInfo { name, description, identity, process, stopping }
     }
 }
 
@@ -419,11 +440,17 @@ fn joined(names: &[CellName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::error::ErrorKind;
+    use super::super::executable::{Command, Program};
     use super::*;
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
         CellSpec { name, cpu: Default::default(), cpuset: Default::default() }
+    }
+
+    fn executable(name: &str) -> ExecutableSpec {
+        let command = Command::parse("true").expect("valid");
+        ExecutableSpec::new(ExecutableName::parse(name).expect("valid"), Program::Shell(command))
     }
 
     fn registry(cells: &[&str]) -> Registry {
@@ -499,8 +526,8 @@ mod tests {
     fn executables_are_bounded_per_cell_and_in_all() {
         let mut registry = registry(&["a", "b", "c", "d", "e"]);
         let start = |registry: &mut Registry, cell: &str, number: usize| {
-            let name = ExecutableName::parse(&number.to_string()).expect("valid");
-            registry.reserve_executable(&spec(cell).name, &name, &Description::default()).map(|r| r.leaf)
+            let executable = executable(&number.to_string());
+            registry.reserve_executable(&spec(cell).name, &executable).map(|r| r.leaf)
         };
         for cell in ["a", "b", "c", "d"] {
             for number in 0..EXECUTABLES_PER_CELL_MAX {
@@ -527,9 +554,10 @@ mod tests {
     #[test]
     fn a_failed_start_leaves_the_name_as_it_was() {
         let mut registry = registry(&["a"]);
-        let (cell, name) = (spec("a").name, ExecutableName::parse("job").expect("valid"));
-        let reserved = registry.reserve_executable(&cell, &name, &Description::default()).expect("free");
-        let taken = registry.reserve_executable(&cell, &name, &Description::default());
+        let (cell, job) = (spec("a").name, executable("job"));
+        let name = job.name.clone();
+        let reserved = registry.reserve_executable(&cell, &job).expect("free");
+        let taken = registry.reserve_executable(&cell, &job);
         assert_eq!(kind(taken), Some(ErrorKind::AlreadyExists));
         assert_eq!(
             kind(registry.stop_executable(&cell, &name, notice())),

@@ -18,7 +18,7 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::HEADER_LIST_SOFT_BYTES_MAX;
 use crate::proto::aurae::runtime::v0::{CellServiceAllocateRequest, CellServiceListResponse};
 use crate::proto::{self, Method};
-use crate::runtime::{CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec};
+use crate::runtime::{CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec, SignalNumber};
 
 /// Nothing here waits for anything, so that a few polls are plenty.
 const POLLS_MAX: usize = 16;
@@ -158,6 +158,10 @@ impl Runtime for Notebook {
     }
 
     async fn thaw(&self, _: CellName) -> Result<(), Status> {
+        Ok(())
+    }
+
+    async fn signal(&self, _: CellName, _: ExecutableName, _: SignalNumber, _: bool) -> Result<(), Status> {
         Ok(())
     }
 }

@@ -110,6 +110,10 @@ impl<R: Runtime> CellService for Services<R> {
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.cells.thaw(request).await
     }
+
+    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
+        self.cells.signal(request).await
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +171,22 @@ mod tests {
         let (cell_name, executable_name) = ("gone".to_owned(), "x".to_owned());
         let request = CellServiceStopRequest { cell_name, executable_name, grace_period_ms: Some(0) };
         assert_eq!(block_on(cells.stop(&request)), Err(Status::new(Code::NotFound, "gone")));
+    }
+
+    #[test]
+    fn a_start_says_whom_it_runs_as() {
+        let services = services();
+        let start = |uid, gid| {
+            let (name, command) = ("x".to_owned(), "true".to_owned());
+            let executable = Some(Executable { name, command, ..Executable::default() });
+            let request = CellServiceStartRequest { cell_name: "a".to_owned(), executable, uid, gid };
+            block_on(CellServiceClient::new(&services).start(&request)).map(|answer| (answer.uid, answer.gid))
+        };
+        let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        assert_eq!(start(None, None), Ok(own));
+        assert_eq!(start(Some(7), None), Ok((7, own.1)));
+        assert_eq!(start(Some(7), Some(8)), Ok((7, 8)));
+        assert_eq!(start(Some(u32::MAX), None).expect_err("no user").code, Code::InvalidArgument);
     }
 
     #[test]

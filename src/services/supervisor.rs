@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit,
-    Finish, Freezing,
+    Finish, Freezing, SignalNumber,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -403,5 +403,15 @@ impl Runtime for Supervisor {
     /// Waits for no start: it is what helps one that stands still.
     async fn thaw(&self, cell: CellName) -> Result<(), Status> {
         self.run(move |cells| cells.thaw(&cell)).await
+    }
+
+    async fn signal(
+        &self,
+        cell: CellName,
+        executable: ExecutableName,
+        signal: SignalNumber,
+        all: bool,
+    ) -> Result<(), Status> {
+        self.run(move |cells| cells.signal(&cell, &executable, signal, all)).await
     }
 }

@@ -5,14 +5,18 @@
 
 #![allow(unsafe_code)]
 
+pub mod capabilities;
 mod clone;
 pub mod failpoint;
 
+pub mod inherited;
 pub mod memory;
 pub mod open_files;
 pub mod pidfd;
+pub mod rlimit;
 mod signals;
 pub mod socket;
 pub mod spawn;
 mod stack;
+pub mod user;
 pub mod watch;

@@ -2,7 +2,6 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::Signal;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// How a process ended (waitid(2)).
@@ -25,13 +24,11 @@ pub fn open(pid: i32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sends `signal` to the process (pidfd_send_signal(2)). ESRCH when it has been reaped.
-pub fn send_signal(pidfd: BorrowedFd<'_>, signal: Signal) -> Result<(), Errno> {
+/// Sends the signal of this number to the process (pidfd_send_signal(2)). ESRCH when it has been reaped.
+pub fn send_signal(pidfd: BorrowedFd<'_>, number: i32) -> Result<(), Errno> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo is what the call documents as "as kill(2) would"; it touches no memory of ours.
-    let sent = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as libc::c_int, no_info, 0)
-    };
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, no_info, 0) };
     Errno::result(sent).map(drop)
 }
 

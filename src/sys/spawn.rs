@@ -4,11 +4,14 @@
 //! That orders all that the child writes before all that we read, so that it reports by writing the step that it is
 //! at, and the errno that ended it, into our own frame. A pipe would say the same with four more system calls.
 
+use super::capabilities::{self, CapabilityBits};
 use super::clone::{self, Cloned};
-use super::open_files::OpenFilesLimit;
+use super::inherited::Inherited;
 use super::pidfd;
+use super::rlimit::ResourceLimit;
 use super::signals::{self, AllBlocked};
 use super::stack::Stack;
+use super::user::User;
 use nix::errno::Errno;
 use nix::libc;
 use std::ffi::{CStr, CString};
@@ -19,8 +22,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// All that the child needs, made ready before it exists.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// The program's path; PATH is not searched.
-    pub program: &'a CStr,
+    /// Paths of the program, of which the first is taken that is there and may be executed, as execvp(3) does. Not none.
+    pub programs: &'a [CString],
     /// Its arguments, with the zeroth.
     pub arguments: &'a [CString],
     /// Its environment, `NAME=value`, and nothing else.
@@ -29,10 +32,27 @@ pub struct Plan<'a> {
     pub into: Option<BorrowedFd<'a>>,
     /// `cgroup.procs` files, open for writing, of the cgroups that the child enters by itself before all else.
     pub join: &'a [BorrowedFd<'a>],
-    /// What becomes standard input, output and error. Must be above 2: [`dup_above_stdio`].
-    pub null: BorrowedFd<'a>,
-    /// The limit on open files for the program; `None` leaves ours.
-    pub open_files: Option<OpenFilesLimit>,
+    /// What becomes standard input, and standard output and error. Must be above 2: [`dup_above_stdio`].
+    pub stdin: BorrowedFd<'a>,
+    pub output: BorrowedFd<'a>,
+    /// What it would have of ours, and is to leave behind.
+    pub inherited: Inherited,
+    /// Limits for the program; all others are ours.
+    pub limits: &'a [ResourceLimit],
+    /// What it, and all that it executes, can have at most.
+    pub bounding: Option<BoundingSet>,
+    pub user: User,
+    /// Where it begins, seen as its user.
+    pub directory: &'a CStr,
+    /// Nothing that it executes gains privileges (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privileges: bool,
+}
+
+/// A bounding set, on a kernel whose last capability is [`capabilities::last`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundingSet {
+    pub kept: CapabilityBits,
+    pub last: u32,
 }
 
 /// A program that runs: exec has succeeded.
@@ -40,6 +60,8 @@ pub struct Plan<'a> {
 pub struct Spawned {
     pub pid: i32,
     pub pidfd: OwnedFd,
+    /// Of [`Plan::inherited`], what the kernel did not let it leave behind.
+    pub kept: Inherited,
 }
 
 /// What the child does, in this order.
@@ -53,23 +75,32 @@ pub enum Step {
     /// It becomes the root of a cgroup namespace.
     NewCgroupNamespace,
     NewSession,
-    ChangeDirectory,
     StandardStreams,
-    OpenFilesLimit,
+    /// Each of [`Plan::limits`] is an item.
+    ResourceLimits,
+    BoundingSet,
+    /// From here on it has the privileges of its user.
+    BecomeUser,
+    ChangeDirectory,
+    NoNewPrivileges,
     UnblockSignals,
+    /// Each of [`Plan::programs`] is an item.
     Execute,
 }
 
 impl Step {
     /// All steps, at the index of their number.
-    const ALL: [Step; 9] = [
+    const ALL: [Step; 12] = [
         Step::Clone,
         Step::JoinCgroups,
         Step::NewCgroupNamespace,
         Step::NewSession,
-        Step::ChangeDirectory,
         Step::StandardStreams,
-        Step::OpenFilesLimit,
+        Step::ResourceLimits,
+        Step::BoundingSet,
+        Step::BecomeUser,
+        Step::ChangeDirectory,
+        Step::NoNewPrivileges,
         Step::UnblockSignals,
         Step::Execute,
     ];
@@ -87,9 +118,12 @@ impl fmt::Display for Step {
             Step::JoinCgroups => "join the cgroups",
             Step::NewCgroupNamespace => "make a cgroup namespace",
             Step::NewSession => "setsid",
-            Step::ChangeDirectory => "chdir /",
-            Step::StandardStreams => "dup2 /dev/null",
-            Step::OpenFilesLimit => "set RLIMIT_NOFILE",
+            Step::StandardStreams => "set the standard streams",
+            Step::ResourceLimits => "set the limit",
+            Step::BoundingSet => "drop capabilities",
+            Step::BecomeUser => "become",
+            Step::ChangeDirectory => "chdir",
+            Step::NoNewPrivileges => "set no_new_privs",
             Step::UnblockSignals => "unblock signals",
             Step::Execute => "exec",
         })
@@ -100,6 +134,8 @@ impl fmt::Display for Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpawnError {
     pub step: Step,
+    /// Which item of the step it was at, if the step has items. That of a program that is nowhere is none of them.
+    pub item: Option<usize>,
     /// What the kernel said; `None` when a signal (SIGKILL from outside) ended the child at this step.
     pub errno: Option<Errno>,
 }
@@ -129,11 +165,18 @@ pub fn spawn(plan: &Plan<'_>) -> Result<Spawned, SpawnError> {
         environment: environment.as_ptr(),
         unshare: !namespace_at_clone(plan),
         step: AtomicI32::new(Step::Clone as i32),
+        item: AtomicI32::new(NO_ITEM),
+        kept: AtomicI32::new(0),
         errno: AtomicI32::new(0),
     };
-    let cloned = clone_child(&frame).map_err(|errno| SpawnError { step: Step::Clone, errno: Some(errno) })?;
+    let not_made = |errno| SpawnError { step: Step::Clone, item: None, errno: Some(errno) };
+    let cloned = clone_child(&frame).map_err(not_made)?;
     match frame.failure() {
-        None => Ok(Spawned { pid: cloned.pid, pidfd: cloned.pidfd }),
+        None => Ok(Spawned {
+            pid: cloned.pid,
+            pidfd: cloned.pidfd,
+            kept: Inherited::from_bits(frame.kept.load(Ordering::Acquire)),
+        }),
         Some(failure) => {
             reap_failed(&cloned);
             Err(failure)
@@ -176,7 +219,7 @@ fn reap_failed(child: &Cloned) {
     let _ = pidfd::reap(child.pidfd.as_fd());
 }
 
-/// What the child reads, and the two words that it writes.
+/// What the child reads, and the words that it writes.
 struct Frame<'a> {
     plan: &'a Plan<'a>,
     arguments: *const *const libc::c_char,
@@ -184,24 +227,35 @@ struct Frame<'a> {
     unshare: bool,
     /// The step that the child is at.
     step: AtomicI32,
+    /// The item of the step that failed.
+    item: AtomicI32,
+    /// What it could not leave behind.
+    kept: AtomicI32,
     /// What ended it there; 0 for nothing.
     errno: AtomicI32,
 }
+
+const NO_ITEM: i32 = -1;
 
 impl Frame<'_> {
     /// Success leaves the child at [`Step::Execute`] with no errno. No errno before that: a signal ended it.
     fn failure(&self) -> Option<SpawnError> {
         let step = Step::from_number(self.step.load(Ordering::Acquire));
         let errno = self.errno.load(Ordering::Acquire);
+        let item = usize::try_from(self.item.load(Ordering::Acquire)).ok();
         match (step, errno) {
             (Step::Execute, 0) => None,
-            (step, 0) => Some(SpawnError { step, errno: None }),
-            (step, errno) => Some(SpawnError { step, errno: Some(Errno::from_raw(errno)) }),
+            (step, 0) => Some(SpawnError { step, item, errno: None }),
+            (step, errno) => Some(SpawnError { step, item, errno: Some(Errno::from_raw(errno)) }),
         }
     }
 
     fn at(&self, step: Step) {
         self.step.store(step as i32, Ordering::Release);
+    }
+
+    fn blame(&self, item: usize) {
+        self.item.store(i32::try_from(item).unwrap_or(NO_ITEM), Ordering::Release);
     }
 }
 
@@ -216,31 +270,39 @@ extern "C" fn child_main(frame: *mut libc::c_void) -> libc::c_int {
 }
 
 fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> {
+    let plan = frame.plan;
     frame.at(Step::JoinCgroups);
-    join_cgroups(frame.plan.join)?;
+    join_cgroups(plan.join)?;
     frame.at(Step::NewCgroupNamespace);
     new_cgroup_namespace(frame.unshare)?;
     frame.at(Step::NewSession);
-    // SAFETY: plain system calls on this process alone (no CLONE_FS: directory and umask are its own).
+    // SAFETY: a plain system call on this process alone.
     Errno::result(unsafe { libc::setsid() })?;
-    frame.at(Step::ChangeDirectory);
-    // SAFETY: as above; the path is a constant.
-    Errno::result(unsafe { libc::chdir(c"/".as_ptr()) })?;
-    // SAFETY: as above; umask cannot fail.
+    // SAFETY: changes the umask of this process alone (no CLONE_FS), and cannot fail.
     unsafe { libc::umask(0o022) };
     frame.at(Step::StandardStreams);
-    null_streams(frame.plan.null)?;
-    frame.at(Step::OpenFilesLimit);
-    restore_open_files(frame.plan.open_files)?;
+    standard_streams(plan.stdin, plan.output)?;
+    frame.kept.store(plan.inherited.leave_behind().bits(), Ordering::Release);
+    frame.at(Step::ResourceLimits);
+    set_limits(frame)?;
+    frame.at(Step::BoundingSet);
+    if let Some(BoundingSet { kept, last }) = plan.bounding {
+        capabilities::limit_bounding_set(kept, last)?;
+    }
     close_others_on_exec();
     signals::reset_dispositions();
+    // As late as can be: other processes of this user may stop this one from here on, and our thread with it.
+    frame.at(Step::BecomeUser);
+    plan.user.assume()?;
+    frame.at(Step::ChangeDirectory);
+    // SAFETY: the path is NUL-terminated and lives in the parent's frame; no CLONE_FS: the directory is our own.
+    Errno::result(unsafe { libc::chdir(plan.directory.as_ptr()) })?;
+    frame.at(Step::NoNewPrivileges);
+    no_new_privileges(plan.no_new_privileges)?;
     frame.at(Step::UnblockSignals);
     signals::unblock_all()?;
     frame.at(Step::Execute);
-    // SAFETY: program, arguments and environment are NUL-terminated, the two arrays end in a null pointer, and all
-    // live in the parent's frame, which stands still.
-    unsafe { libc::execve(frame.plan.program.as_ptr(), frame.arguments, frame.environment) };
-    Err(Errno::last())
+    Err(execute(frame))
 }
 
 /// "0" stands for the writer (cgroups.rst, "cgroup.procs").
@@ -260,19 +322,54 @@ fn new_cgroup_namespace(wanted: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-fn null_streams(null: BorrowedFd<'_>) -> Result<(), Errno> {
-    for stream in 0..=2 {
+fn standard_streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<(), Errno> {
+    for (file, stream) in [(input, 0), (output, 1), (output, 2)] {
         // SAFETY: the descriptor table is this process's own (no CLONE_FILES).
-        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
+        Errno::result(unsafe { libc::dup2(file.as_raw_fd(), stream) })?;
     }
     Ok(())
 }
 
-fn restore_open_files(limit: Option<OpenFilesLimit>) -> Result<(), Errno> {
-    let Some(OpenFilesLimit { soft, hard }) = limit else { return Ok(()) };
-    let limit = libc::rlimit { rlim_cur: soft as libc::rlim_t, rlim_max: hard as libc::rlim_t };
-    // SAFETY: reads one rlimit that is valid for the call.
-    Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }).map(drop)
+fn set_limits(frame: &Frame<'_>) -> Result<(), Errno> {
+    for (number, limit) in frame.plan.limits.iter().enumerate() {
+        limit.set().inspect_err(|_| frame.blame(number))?;
+    }
+    Ok(())
+}
+
+fn no_new_privileges(wanted: bool) -> Result<(), Errno> {
+    let [set, unused]: [libc::c_ulong; 2] = [1, 0];
+    if wanted {
+        // SAFETY: integers, which change this process alone.
+        Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, set, unused, unused, unused) })?;
+    }
+    Ok(())
+}
+
+/// Returns only when there is no program to be executed. As execvp(3): a program that may not be executed is passed over,
+/// and remembered if nothing better follows.
+fn execute(frame: &Frame<'_>) -> Errno {
+    let programs = frame.plan.programs;
+    let mut outcome = Errno::ENOENT;
+    for (number, program) in programs.iter().enumerate() {
+        // SAFETY: program, arguments and environment are NUL-terminated, the two arrays end in a null pointer, and all
+        // live in the parent's frame, which stands still.
+        unsafe { libc::execve(program.as_ptr(), frame.arguments, frame.environment) };
+        match Errno::last() {
+            Errno::EACCES if outcome == Errno::EACCES => {}
+            Errno::EACCES => {
+                outcome = Errno::EACCES;
+                frame.blame(number);
+            }
+            Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE | Errno::ENODEV | Errno::ETIMEDOUT
+                if programs.len() > 1 => {}
+            errno => {
+                frame.blame(number);
+                return errno;
+            }
+        }
+    }
+    outcome
 }
 
 /// A second line: all descriptors of the daemon are close-on-exec from birth. Kernels before 5.11 lack the call or the
@@ -288,18 +385,24 @@ mod tests {
     use super::*;
     use std::fs::File;
 
-    fn run(program: &CStr, script: &str) -> Result<Spawned, SpawnError> {
+    fn run(programs: &[&CStr], script: &str) -> Result<Spawned, SpawnError> {
         let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
         let null = dup_above_stdio(null.as_fd()).expect("dup");
         let arguments = ["sh", "-c", script].map(|a| CString::new(a).expect("no NUL"));
         spawn(&Plan {
-            program,
+            programs: &programs.iter().map(|&program| program.to_owned()).collect::<Vec<_>>(),
             arguments: &arguments,
             environment: &[],
             into: None,
             join: &[],
-            null: null.as_fd(),
-            open_files: None,
+            stdin: null.as_fd(),
+            output: null.as_fd(),
+            inherited: Inherited::of_this_thread(),
+            limits: &[],
+            bounding: None,
+            user: User::default(),
+            directory: c"/",
+            no_new_privileges: false,
         })
     }
 
@@ -321,16 +424,36 @@ mod tests {
     #[test]
     fn a_program_runs_and_is_reaped() {
         if is_root() {
-            assert_eq!(wait(&run(c"/bin/sh", "exit 7").expect("spawn")), pidfd::ExitReason::Code(7));
-            assert_eq!(wait(&run(c"/bin/sh", "kill -9 $$").expect("spawn")), pidfd::ExitReason::Signal(9));
+            assert_eq!(wait(&run(&[c"/bin/sh"], "exit 7").expect("spawn")), pidfd::ExitReason::Code(7));
+            assert_eq!(wait(&run(&[c"/bin/sh"], "kill -9 $$").expect("spawn")), pidfd::ExitReason::Signal(9));
         }
     }
 
     #[test]
     fn a_program_that_is_not_there_is_an_error_with_its_step() {
         if is_root() {
-            let error = run(c"/nonexistent/sh", "exit 0").expect_err("no such program");
-            assert_eq!(error, SpawnError { step: Step::Execute, errno: Some(Errno::ENOENT) });
+            let error = run(&[c"/nonexistent/sh"], "exit 0").expect_err("no such program");
+            let item = Some(0);
+            assert_eq!(error, SpawnError { step: Step::Execute, item, errno: Some(Errno::ENOENT) });
+        }
+    }
+
+    #[test]
+    fn programs_are_tried_in_order() {
+        if !is_root() {
+            return;
+        }
+        // A directory may be searched, but not executed.
+        let found =
+            run(&[c"/nonexistent/sh", c"/dev/null/sh", c"/etc", c"/bin/sh"], "exit 3").expect("spawn");
+        assert_eq!(wait(&found), pidfd::ExitReason::Code(3));
+        for (programs, item, errno) in [
+            (&[c"/nonexistent/sh", c"/dev/null/sh"][..], None, Errno::ENOENT),
+            (&[c"/nonexistent/sh", c"/etc", c"/var", c"/dev/null/sh"], Some(1), Errno::EACCES),
+            (&[c"/nonexistent/sh", c"/proc/self/fd/../comm/x"], None, Errno::ENOENT),
+        ] {
+            let error = run(programs, "exit 0").expect_err("nothing to execute");
+            assert_eq!(error, SpawnError { step: Step::Execute, item, errno: Some(errno) }, "{programs:?}");
         }
     }
 

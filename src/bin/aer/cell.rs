@@ -10,7 +10,8 @@ use auraed::proto::CellServiceClient;
 use auraed::proto::aurae::runtime::v0 as api;
 
 use crate::output::{Answer, printable};
-use crate::{json, listing, shell};
+use crate::start::Start;
+use crate::{json, listing};
 
 /// make and free cells, start and stop programs in them
 #[derive(FromArgs, Debug)]
@@ -32,7 +33,8 @@ pub struct CellCommand {
 #[argh(subcommand)]
 enum Verb {
     Allocate(Allocate),
-    Start(Start),
+    Start(Box<Start>),
+    Signal(Signal),
     Stop(Stop),
     Free(Free),
     List(List),
@@ -49,6 +51,7 @@ impl CellCommand {
         match self.verb {
             Verb::Allocate(verb) => verb.run(cells).await,
             Verb::Start(verb) => verb.run(cells).await,
+            Verb::Signal(verb) => verb.run(cells).await,
             Verb::Stop(verb) => verb.run(cells).await,
             Verb::Free(verb) => verb.run(cells).await,
             Verb::List(verb) => verb.run(cells).await,
@@ -64,7 +67,7 @@ impl CellCommand {
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
             Verb::Allocate(_) | Verb::Start(_) | Verb::List(_) | Verb::Get(_) => Duration::ZERO,
-            Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
+            Verb::Signal(_) | Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
         }
     }
 
@@ -77,7 +80,7 @@ impl CellCommand {
     }
 }
 
-type Cells<'a> = CellServiceClient<'a, Channel>;
+pub type Cells<'a> = CellServiceClient<'a, Channel>;
 
 /// make a cell and set its limits; starts nothing
 #[derive(FromArgs, Debug)]
@@ -136,71 +139,6 @@ impl Allocate {
             ..api::Cell::default()
         };
         api::CellServiceAllocateRequest { cell: Some(cell) }
-    }
-}
-
-/// start a program in a cell, and say its pid once it runs
-#[derive(FromArgs, Debug)]
-#[argh(
-    subcommand,
-    name = "start",
-    help_triggers("-h", "--help"),
-    usage = "<cell> <name> [--description <text>] -- <command>...",
-    example = "A program and its arguments; each arrives as it was typed:\n  aer cell start web sleeper -- sleep 4000\n  aer cell start web greeter -- sh -c 'echo hello there; sleep 9'",
-    example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done >/tmp/dates'",
-    note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
-    note = "When it has exited, aer cell list says how; it is listed until aer cell stop,\nor until its name is used again."
-)]
-struct Start {
-    /// the cell to run in
-    #[argh(positional, arg_name = "cell")]
-    cell: String,
-
-    /// what to call it there: any text, as server or "sleep 4000"
-    #[argh(positional, arg_name = "name")]
-    name: String,
-
-    /// a text for people; aer cell list shows it
-    #[argh(option, default = "String::new()")]
-    description: String,
-
-    /// the program and its arguments, or one line for the shell
-    #[argh(positional, arg_name = "command")]
-    command: Vec<String>,
-}
-
-impl Start {
-    /// The command must stand behind `--`. Otherwise a forgotten NAME would make a name of the program, and run its
-    /// first argument. CELL and NAME may stand behind a `--` of their own, as names that start with `-` have to.
-    fn take_separator(&mut self, words_after_dashes: usize) -> Result<(), String> {
-        let words = self.command.len();
-        if words > 1 && self.command[0] == "--" && words_after_dashes == words + 2 {
-            self.command.remove(0);
-        } else if words == 0 {
-            return Err("a command is missing behind \"--\"".to_owned());
-        } else if words_after_dashes != words {
-            return Err("\"--\" must stand between <name> and <command>".to_owned());
-        }
-        Ok(())
-    }
-
-    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
-        let request = self.request();
-        let response = cells.start(&request).await?;
-        let name = request.executable.map(|executable| executable.name).unwrap_or_default();
-        let (name, cell, pid) = (shown(&name), shown(&request.cell_name), response.pid);
-        Ok(Answer::new(json::start(&response), format!("started {name} in {cell}, pid {pid}\n")))
-    }
-
-    fn request(self) -> api::CellServiceStartRequest {
-        let command = shell::command_line(&self.command);
-        let executable =
-            api::Executable { name: self.name, command, description: self.description, ..Default::default() };
-        api::CellServiceStartRequest {
-            cell_name: self.cell,
-            executable: Some(executable),
-            ..api::CellServiceStartRequest::default()
-        }
     }
 }
 
@@ -365,8 +303,50 @@ impl Thaw {
     }
 }
 
+/// send a signal to a program
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "signal",
+    help_triggers("-h", "--help"),
+    usage = "<cell> <name> <signal> [--all]",
+    example = "aer cell signal web server HUP\naer cell signal web server SIGRTMIN+3 --all\naer cell signal web server 9",
+    note = "Without --all it goes to the first process alone: the program, or the shell that\nruns the command."
+)]
+struct Signal {
+    /// the cell that it was started in
+    #[argh(positional, arg_name = "cell")]
+    cell: String,
+
+    /// the name that it was started under
+    #[argh(positional, arg_name = "name")]
+    name: String,
+
+    /// a name, with SIG in front or without, or a number
+    #[argh(positional, arg_name = "signal")]
+    signal: String,
+
+    /// to all processes that it has started
+    #[argh(switch)]
+    all: bool,
+}
+
+impl Signal {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let (name, cell, signal) = (shown(&self.name), shown(&self.cell), shown(&self.signal));
+        let request = api::CellServiceSignalRequest {
+            cell_name: self.cell,
+            executable_name: self.name,
+            signal: self.signal,
+            all_processes: self.all,
+        };
+        cells.signal(&request).await?;
+        Ok(Answer::new(json::empty(), format!("sent {signal} to {name} in {cell}\n")))
+    }
+}
+
 /// A name in a sentence; in quotes where it would read as a part of it.
-fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let name = printable(name);
     if name.contains(' ') || name.is_empty() { format!("\"{name}\"") } else { name }
 }

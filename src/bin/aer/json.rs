@@ -126,6 +126,8 @@ fn executable(executable: &api::CellExecutable) -> Value {
         .enumeration("state", executable.state, state.map(|state| state.as_str_name()))
         .optional("exitCode", executable.exit_code.map(Value::from))
         .optional("exitSignal", executable.exit_signal.map(Value::from))
+        .number("uid", executable.uid.into())
+        .number("gid", executable.gid.into())
         .value()
 }
 

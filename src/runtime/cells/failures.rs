@@ -226,11 +226,8 @@ fn executable_name(text: &str) -> ExecutableName {
 }
 
 fn executable(name: &str, command: &str) -> ExecutableSpec {
-    ExecutableSpec {
-        name: executable_name(name),
-        command: Command::parse(command).expect("valid"),
-        description: Description::default(),
-    }
+    let program = Program::Shell(Command::parse(command).expect("valid"));
+    ExecutableSpec::new(executable_name(name), program)
 }
 
 /// A cell with a limit of each kind that every machine has.

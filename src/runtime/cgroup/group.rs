@@ -3,6 +3,7 @@
 //! Knows nothing of cells. Nothing here waits: a kill has only been ordered when it returns.
 
 use super::super::error::{Error, errno_of};
+use super::super::signal::SignalNumber;
 use super::{Version, file};
 use crate::limits::{LEAF_DEPTH_MAX, LEAF_DESCENDANTS_MAX, SIGNAL_BATCH, SIGNAL_ROUNDS_MAX};
 use crate::sys::failpoint::check;
@@ -78,7 +79,8 @@ impl Group {
 
     /// Sends `signal` once to each process in this cgroup and below it, in rounds until no new one shows up: one that was
     /// forked while its parent was being signalled is found in the next.
-    pub fn signal(&self, signal: Signal) -> Result<(), Error> {
+    pub fn signal(&self, signal: impl Into<SignalNumber>) -> Result<(), Error> {
+        let signal = signal.into();
         let mut known = BTreeSet::new();
         for _ in 0..SIGNAL_ROUNDS_MAX {
             let before = known.len();
@@ -366,14 +368,14 @@ fn write_if_there(path: PathBuf, value: &str) -> Result<(), Error> {
 ///
 /// A pid may have passed to a stranger since it was read. So: open pidfds, which hold on to whoever has the pid now, and
 /// then see if the cgroup lists the pid still. If so, the pidfd is of a member.
-fn signal_new(directory: &Path, signal: Signal, known: &mut BTreeSet<i32>) -> Result<(), Error> {
+fn signal_new(directory: &Path, signal: SignalNumber, known: &mut BTreeSet<i32>) -> Result<(), Error> {
     let pids: Vec<i32> = processes_in(directory)?.into_iter().filter(|pid| known.insert(*pid)).collect();
     for batch in pids.chunks(SIGNAL_BATCH) {
         let opened: Vec<_> = batch.iter().filter_map(|&pid| Some((pid, pidfd::open(pid).ok()?))).collect();
         let members = processes_in(directory)?;
         for (_, pidfd) in opened.iter().filter(|(pid, _)| members.contains(pid)) {
             // ESRCH: it has ended meanwhile, which is what was wanted.
-            let _ = pidfd::send_signal(pidfd.as_fd(), signal);
+            let _ = pidfd::send_signal(pidfd.as_fd(), signal.value());
         }
     }
     Ok(())

@@ -2,37 +2,172 @@
 
 use super::{Violations, refuse_unbuilt};
 use crate::grpc::status::Status;
-use crate::proto::aurae::runtime::v0::Executable;
-use crate::runtime::{self, CellName, ExecutableName, ExecutableSpec};
+use crate::proto::aurae::runtime::v0::{CapabilitySet, CellServiceStartRequest, Executable, Rlimit};
+use crate::runtime::{self, Arguments, CellName, Command, ExecutableName, ExecutableSpec, Program, User};
 
-pub fn parse_start(
-    cell_name: &str,
-    executable: Option<Executable>,
-) -> Result<(CellName, ExecutableSpec), Status> {
+pub fn parse_start(request: CellServiceStartRequest) -> Result<(CellName, ExecutableSpec), Status> {
     let mut bad = Violations::default();
-    let cell = bad.check("cell_name", CellName::parse(cell_name));
-    let Some(executable) = executable else {
-        bad.add("executable", &"is missing; it needs a name and a command");
+    let cell = bad.check("cell_name", CellName::parse(&request.cell_name));
+    let user = User {
+        uid: bad.check_optional("uid", request.uid.map(runtime::parse_id)),
+        gid: bad.check_optional("gid", request.gid.map(runtime::parse_id)),
+    };
+    let Some(executable) = request.executable else {
+        bad.add("executable", &"is missing; it needs a name, and a command or args");
         return Err(bad.into_status());
     };
-    refuse_unbuilt(&[
-        ("executable.args", !executable.args.is_empty()),
-        ("executable.env", !executable.env.is_empty()),
-        ("executable.working_directory", !executable.working_directory.is_empty()),
-        ("executable.rlimits", !executable.rlimits.is_empty()),
-        ("executable.no_new_privileges", executable.no_new_privileges),
-        ("executable.capabilities", executable.capabilities.is_some()),
-        ("executable.stdin", executable.stdin.is_some()),
-        ("executable.restart", executable.restart.is_some()),
-    ])?;
+    refuse_unbuilt(&[("executable.restart", executable.restart.is_some())])?;
+    match (cell, parse_executable(executable, user, &mut bad)) {
+        (Some(cell), Some(spec)) if bad.0.is_empty() => Ok((cell, spec)),
+        _ => Err(bad.into_status()),
+    }
+}
+
+fn parse_executable(executable: Executable, user: User, bad: &mut Violations) -> Option<ExecutableSpec> {
     let name = bad.check("executable.name", ExecutableName::parse(&executable.name));
-    let command = bad.check("executable.command", runtime::Command::parse(&executable.command));
+    let program = parse_program(&executable.command, executable.args, bad);
     let description =
         bad.check("executable.description", runtime::Description::parse(&executable.description));
-    match (cell, name, command, description) {
-        (Some(cell), Some(name), Some(command), Some(description)) => {
-            Ok((cell, ExecutableSpec { name, command, description }))
+    let environment = bad.check("executable.env", runtime::Environment::parse(executable.env));
+    let directory = Some(&executable.working_directory).filter(|directory| !directory.is_empty());
+    let directory = bad.check_optional(
+        "executable.working_directory",
+        directory.map(|directory| runtime::WorkingDirectory::parse(directory)),
+    );
+    let limits = parse_limits(&executable.rlimits, bad);
+    let capabilities = executable.capabilities.map(|set| parse_capabilities(&set, bad));
+    let stdin = bad.check_optional("executable.stdin", executable.stdin.map(runtime::StandardInput::parse));
+    Some(ExecutableSpec {
+        description: description?,
+        environment: environment?,
+        directory: directory.unwrap_or_default(),
+        limits,
+        user,
+        capabilities,
+        no_new_privileges: executable.no_new_privileges,
+        stdin,
+        ..ExecutableSpec::new(name?, program?)
+    })
+}
+
+fn parse_program(command: &str, arguments: Vec<String>, bad: &mut Violations) -> Option<Program> {
+    match (command.is_empty(), arguments.is_empty()) {
+        (true, false) => bad.check("executable.args", Arguments::parse(arguments)).map(Program::Direct),
+        (false, false) => {
+            bad.add("executable.args", &"is set beside executable.command; accepted: one of them");
+            None
         }
-        _ => Err(bad.into_status()),
+        // Neither is what an older client has forgotten: the command.
+        (_, true) => bad.check("executable.command", Command::parse(command)).map(Program::Shell),
+    }
+}
+
+fn parse_limits(limits: &[Rlimit], bad: &mut Violations) -> runtime::ResourceLimits {
+    let mut parsed = runtime::ResourceLimits::default();
+    if too_many("executable.rlimits", limits.len(), runtime::ResourceLimits::COUNT_MAX, bad) {
+        return parsed;
+    }
+    for (index, limit) in limits.iter().enumerate() {
+        let added = parsed.add(&limit.name, limit.soft, limit.hard);
+        bad.check(&format!("executable.rlimits[{index}]"), added);
+    }
+    parsed
+}
+
+fn parse_capabilities(set: &CapabilitySet, bad: &mut Violations) -> runtime::CapabilitySet {
+    let mut parsed = runtime::CapabilitySet::default();
+    let field = "executable.capabilities.names";
+    if too_many(field, set.names.len(), runtime::CapabilitySet::COUNT_MAX, bad) {
+        return parsed;
+    }
+    for (index, name) in set.names.iter().enumerate() {
+        bad.check(&format!("{field}[{index}]"), parsed.add(name));
+    }
+    parsed
+}
+
+/// More than there are kinds of: told once, and not for each.
+fn too_many(field: &str, count: usize, most: usize, bad: &mut Violations) -> bool {
+    let is_so = count > most;
+    if is_so {
+        bad.add(field, &format!("there are {count}; accepted: at most {most}, each once"));
+    }
+    is_so
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(
+        change: impl FnOnce(&mut CellServiceStartRequest, &mut Executable),
+    ) -> CellServiceStartRequest {
+        let mut request = CellServiceStartRequest { cell_name: "web".to_owned(), ..Default::default() };
+        let mut executable = Executable { name: "job".to_owned(), ..Executable::default() };
+        change(&mut request, &mut executable);
+        request.executable = Some(executable);
+        request
+    }
+
+    #[test]
+    fn all_bad_fields_are_told_at_once() {
+        let request = request(|request, executable| {
+            request.uid = Some(u32::MAX);
+            request.gid = Some(u32::MAX);
+            executable.command = "true".to_owned();
+            executable.args = vec!["true".to_owned()];
+            executable.env.insert("a=b".to_owned(), String::new());
+            executable.working_directory = "tmp".to_owned();
+            let limit = |name: &str, hard| Rlimit { name: name.to_owned(), soft: Some(2), hard };
+            executable.rlimits = vec![limit("core", Some(2)), limit("fds", None), limit("cpu", Some(1))];
+            executable.capabilities = Some(CapabilitySet { names: vec!["kill".to_owned()] });
+            executable.stdin = Some(vec![0; 65_537]);
+        });
+        let fields: Vec<_> =
+            parse_start(request).expect_err("all bad").violations().into_iter().map(|v| v.field).collect();
+        let expected = [
+            "uid",
+            "gid",
+            "executable.args",
+            "executable.env",
+            "executable.working_directory",
+            "executable.rlimits[1]",
+            "executable.rlimits[2]",
+            "executable.capabilities.names[0]",
+            "executable.stdin",
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn either_a_command_or_arguments() {
+        let start = |command: &str, args: &[&str]| {
+            let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+            let request = request(|_, executable| {
+                (executable.command, executable.args) = (command.to_owned(), args);
+            });
+            parse_start(request).map(|(_, spec)| spec.program)
+        };
+        assert!(matches!(start("true", &[]), Ok(Program::Shell(_))));
+        assert!(matches!(start("", &["true"]), Ok(Program::Direct(_))));
+        assert!(
+            start("", &[]).expect_err("neither").message.contains("executable.command: the command is empty")
+        );
+        assert!(start("true", &["true"]).expect_err("both").message.contains("accepted: one of them"));
+    }
+
+    #[test]
+    fn a_list_that_is_far_too_long_is_one_fault() {
+        let request = request(|_, executable| {
+            executable.command = "true".to_owned();
+            executable.rlimits = vec![Rlimit::default(); 100_000];
+            executable.capabilities = Some(CapabilitySet { names: vec![String::new(); 100_000] });
+        });
+        let violations = parse_start(request).expect_err("too many").violations();
+        assert_eq!(violations.len(), 2, "{violations:?}");
+        assert!(
+            violations[0].description.contains("there are 100000; accepted: at most 16"),
+            "{violations:?}"
+        );
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::grpc::status::{Code, Status, Violation};
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec};
+use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec, SignalNumber};
 
 /// What the service asks of the machine, in parsed types only.
 pub trait Runtime: Send + Sync + 'static {
@@ -39,6 +39,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// Answers when all of the cell stands still, or goes on as before.
     fn freeze(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
     fn thaw(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
+    /// To its first process, or to `all` that it has started.
+    fn signal(
+        &self,
+        cell: CellName,
+        executable: ExecutableName,
+        signal: SignalNumber,
+        all: bool,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
 pub struct Cells<R> {
@@ -67,11 +75,9 @@ impl<R: Runtime> Cells<R> {
     }
 
     pub async fn start(&self, request: CellServiceStartRequest) -> Result<CellServiceStartResponse, Status> {
-        refuse_unbuilt(&[("uid", request.uid.is_some()), ("gid", request.gid.is_some())])?;
-        let (cell, spec) = executable::parse_start(&request.cell_name, request.executable)?;
+        let (cell, spec) = executable::parse_start(request)?;
+        let runtime::Identity { uid, gid } = spec.identity();
         let pid = self.runtime.start(cell, spec).await?;
-        // The executable runs as the daemon does: nothing has changed its user or group.
-        let (uid, gid) = (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw());
         Ok(CellServiceStartResponse { pid, uid, gid })
     }
 
@@ -85,6 +91,21 @@ impl<R: Runtime> Cells<R> {
         };
         self.runtime.stop(cell, executable, grace).await?;
         Ok(CellServiceStopResponse {})
+    }
+
+    pub async fn signal(
+        &self,
+        request: CellServiceSignalRequest,
+    ) -> Result<CellServiceSignalResponse, Status> {
+        let mut bad = Violations::default();
+        let cell = bad.check("cell_name", CellName::parse(&request.cell_name));
+        let executable = bad.check("executable_name", ExecutableName::parse(&request.executable_name));
+        let signal = bad.check("signal", SignalNumber::parse(&request.signal));
+        let (Some(cell), Some(executable), Some(signal)) = (cell, executable, signal) else {
+            return Err(bad.into_status());
+        };
+        self.runtime.signal(cell, executable, signal, request.all_processes).await?;
+        Ok(CellServiceSignalResponse {})
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {

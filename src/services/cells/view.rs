@@ -62,6 +62,8 @@ fn executable(info: &ExecutableInfo) -> CellExecutable {
         state: state.into(),
         exit_code,
         exit_signal,
+        uid: info.identity.uid,
+        gid: info.identity.gid,
         ..CellExecutable::default()
     }
 }
