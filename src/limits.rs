@@ -270,6 +270,10 @@ pub const ID_LIST_BYTES_MAX: usize = 4095;
 /// beyond is found when the first ones are gone.
 pub const CGROUP_FILE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that are read of a file that tells what a cell uses. The longest, `io.stat`, has about 100 for each block device;
+/// on a machine with more than fit here, it is as if it were not counted.
+pub const USAGE_FILE_BYTES_MAX: usize = 16 << 10;
+
 /// Depth and number of the cgroups that a workload may make inside its own (cgroup-v2.rst, "cgroup.max.depth"): enough
 /// for a container engine, and their paths stay below PATH_MAX, so that they can be removed.
 pub const LEAF_DEPTH_MAX: usize = 8;
@@ -303,6 +307,13 @@ pub const ENDS_MAX: usize = 256;
 pub const ENDS_AT_STOP: usize = 64;
 /// From SIGKILL to an empty cgroup; longer means a process in uninterruptible sleep.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the order to freeze to all processes standing still, which takes milliseconds unless one is in uninterruptible
+/// sleep. Starts in the cell wait meanwhile.
+pub const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between the first two looks at whether a cell has come to rest; from look to look it doubles, up to …
+pub const FREEZE_POLL_MIN: Duration = Duration::from_millis(1);
+/// … this.
+pub const FREEZE_POLL_MAX: Duration = Duration::from_millis(50);
 /// Between two looks at a cgroup whose kernel cannot tell when it is empty (cgroup v1 without v2).
 pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Between two tries to remove a cgroup that the kernel still calls busy, as it may for some hundred milliseconds.

@@ -31,16 +31,19 @@ fn answers_are_text_for_people() {
         ("cell signal web sleeper HUP", "sent HUP to sleeper in web\n"),
         ("cell stop web sleeper", "stopped sleeper in web\n"),
         ("cell free web", "freed web\n"),
+        ("cell freeze web", "froze web\n"),
+        ("cell thaw web", "thawed web\n"),
     ] {
         assert_eq!(daemon.answer(arguments), expected, "{arguments}");
     }
     let expected = "\
-NAME       PID   STATE    DETAILS
-web                       cpu-weight 200, cpus 0-1
-  sleeper  4711  running  naps
-  web/api
+NAME       PID   STATE    CPU   MEM    PIDS  DETAILS
+web              frozen   1.2s  12.3M  -     cpu-weight 200, cpus 0-1
+  sleeper  4711  running                     naps
+  web/api                 -     -      -
 ";
     assert_eq!(daemon.answer("cell list"), expected);
+    assert_eq!(daemon.answer("cell get web"), expected);
 }
 
 #[test]
@@ -55,10 +58,13 @@ fn answers_are_protobuf_json_for_programs() {
         ("cell signal web sleeper HUP --json", "{}"),
         ("cell stop web sleeper --json", "{}"),
         ("cell --json free web", "{}"),
+        ("cell --json freeze web", "{}"),
+        ("cell thaw web --json", "{}"),
         (
             "cell list --json",
-            r#"{"cells":[{"cell":{"name":"web","cpu":{"weight":"200"},"cpuset":{"cpus":"0-1"}},"children":[{"cell":{"name":"web/api"}}],"executables":[{"name":"sleeper","description":"naps","pid":4711,"state":"CELL_EXECUTABLE_STATE_RUNNING"}]}]}"#,
+            r#"{"cells":[{"cell":{"name":"web","cpu":{"weight":"200"},"cpuset":{"cpus":"0-1"}},"children":[{"cell":{"name":"web/api"}}],"executables":[{"name":"sleeper","description":"naps","pid":4711,"state":"CELL_EXECUTABLE_STATE_RUNNING"}],"usage":{"cpuUs":"1234567","memoryBytes":"12900000"},"frozen":true}]}"#,
         ),
+        ("cell get gone --json", r#"{"cell":{"cell":{"name":"gone"}}}"#),
     ] {
         let value: serde_json::Value = serde_json::from_str(expected).expect("the test holds JSON");
         assert_eq!(daemon.answer(arguments), format!("{value:#}\n"), "{arguments}");
@@ -130,6 +136,13 @@ fn the_daemon_gets_what_was_typed() {
     daemon.answer("cell free web");
     let free = CellServiceFreeRequest { cell_name: "web".to_owned(), ..CellServiceFreeRequest::default() };
     assert_eq!(daemon.last(), format!("{free:?}"));
+
+    daemon.answer("cell freeze web/api");
+    let freeze = CellServiceFreezeRequest { cell_name: "web/api".to_owned() };
+    assert_eq!(daemon.last(), format!("{freeze:?}"));
+    daemon.answer("cell thaw web/api");
+    let thaw = CellServiceThawRequest { cell_name: "web/api".to_owned() };
+    assert_eq!(daemon.last(), format!("{thaw:?}"));
 }
 
 #[test]
@@ -454,8 +467,31 @@ impl CellService for Fake {
         Ok(CellServiceSignalResponse {})
     }
 
+    async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
+        let cell = match request.cell_name.as_str() {
+            "web" => CellService::list(self, CellServiceListRequest {}).await?.cells.pop(),
+            name => {
+                let cell = Some(Cell { name: name.to_owned(), ..Cell::default() });
+                Some(CellGraphNode { cell, ..CellGraphNode::default() })
+            }
+        };
+        Ok(CellServiceGetResponse { cell })
+    }
+
+    async fn freeze(&self, request: CellServiceFreezeRequest) -> Result<CellServiceFreezeResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceFreezeResponse {})
+    }
+
+    async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceThawResponse {})
+    }
+
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         let cell = |name: &str| Cell { name: name.to_owned(), ..Cell::default() };
+        let usage =
+            CellUsage { cpu_us: Some(1_234_567), memory_bytes: Some(12_900_000), ..CellUsage::default() };
         let cpu = CpuController { weight: Some(200), ..CpuController::default() };
         let cpuset = CpusetController { cpus: Some("0-1".to_owned()), mems: None };
         let sleeper = CellExecutable {
@@ -469,6 +505,8 @@ impl CellService for Fake {
             cell: Some(Cell { cpu: Some(cpu), cpuset: Some(cpuset), ..cell("web") }),
             children: vec![CellGraphNode { cell: Some(cell("web/api")), ..CellGraphNode::default() }],
             executables: vec![sleeper],
+            usage: Some(usage),
+            frozen: true,
             ..CellGraphNode::default()
         };
         Ok(CellServiceListResponse { cells: vec![web] })

@@ -1,6 +1,9 @@
 //! Cells on the kernel that runs these tests: as it is; in a mount namespace of their own, with cgroup v1 alone and with
 //! cgroup v2 alone; and where clone3 is refused. Needs root; says so and does nothing without.
 
+#[path = "common/view.rs"]
+mod view;
+
 use auraed::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use auraed::runtime::cpuset::{CpusetLimits, IdList};
 use auraed::runtime::{
@@ -16,14 +19,12 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
+use view::cgroup_mounts;
 
 /// Far more than anything here takes; ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const OPEN_FILES: OpenFilesLimit = OpenFilesLimit { soft: 512, hard: 1024 };
-
-/// Set in the environment of a test binary that a test has started.
-const RERUN: &str = "AURAE_TEST_RERUN";
 
 /// A machine with no cell on it, and none after the test, however that ends.
 struct Machine {
@@ -172,12 +173,6 @@ fn executable(name: &str, command: &str) -> ExecutableSpec {
     let program = Program::Shell(Command::parse(command).expect("valid"));
     let description = Description::parse("a test").expect("valid");
     ExecutableSpec { description, ..ExecutableSpec::new(executable_name(name), program) }
-}
-
-/// Lines of `/proc/self/mountinfo` that are cgroup mounts.
-fn cgroup_mounts() -> Vec<String> {
-    let mountinfo = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-    mountinfo.lines().filter(|line| line.contains(" - cgroup")).map(str::to_owned).collect()
 }
 
 /// Directories of the cgroups that this process is in: the mount point joined with the place in the hierarchy.
@@ -815,67 +810,19 @@ fn the_machine_says_which_cgroups_it_has() {
 /// All of the above with the v2 mount hidden.
 #[test]
 fn all_with_v1_alone() {
-    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    run_in_view("with v1 alone", &format!("umount {v2}"));
+    view::with_v1_alone();
 }
 
 /// All of the above with nothing but the v2 mount.
 #[test]
 fn all_with_v2_alone() {
-    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    let aside = std::env::temp_dir().join(format!("aurae-test-{}-view", process::id()));
-    fs::create_dir_all(&aside).expect("mkdir");
-    let show = aside.display();
-    run_in_view(
-        "with v2 alone",
-        &format!(
-            "mount --bind {v2} {show} && umount -R /sys/fs/cgroup && mount --move {show} /sys/fs/cgroup"
-        ),
-    );
-    fs::remove_dir(&aside).expect("rmdir");
+    view::with_v2_alone();
 }
 
 /// All of the above where a seccomp filter refuses clone3, as that of some container engines does.
 #[test]
 fn all_without_clone3() {
-    run_again("without clone3", rerun("exec \"$0\" \"$@\"").map(without_clone3));
-}
-
-fn v2_mounts() -> Vec<String> {
-    let mounts = cgroup_mounts();
-    let v2 = mounts.iter().filter(|line| line.contains(" - cgroup2 "));
-    let points: Vec<String> = v2.filter_map(|line| line.split(' ').nth(4).map(str::to_owned)).collect();
-    let beside_v1 = mounts.len() > points.len();
-    if beside_v1 { points } else { Vec::new() }
-}
-
-/// Runs this test binary again in a mount namespace in which `change` has been made. The machine's mounts stay as they
-/// are.
-fn run_in_view(view: &str, change: &str) {
-    run_again(view, rerun(&format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"")));
-}
-
-/// The command that runs this test binary again, from `script`; `None` in the binary that it runs.
-fn rerun(script: &str) -> Option<process::Command> {
-    if std::env::var_os(RERUN).is_some() {
-        return None;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: needs root, for a mount namespace");
-        return None;
-    }
-    let mut command = process::Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]).arg(std::env::current_exe().expect("own path"));
-    command.args(["--skip", "all_with"]).env(RERUN, "1");
-    Some(command)
-}
-
-fn run_again(how: &str, command: Option<process::Command>) {
-    let Some(mut command) = command else { return };
-    let output = command.output().expect("unshare");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{how}:\n{text}");
+    view::run_again("without clone3", view::rerun("exec \"$0\" \"$@\"").map(without_clone3));
 }
 
 /// Has the command run under a filter that answers ENOSYS to clone3 (seccomp(2)).

@@ -1,4 +1,4 @@
-//! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, stop, free. The kernel's own
+//! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, freeze, thaw, stop, free. The kernel's own
 //! view is asked after each step. Needs root.
 
 use std::path::PathBuf;
@@ -35,7 +35,17 @@ fn a_cell_lives_and_dies() {
     let web = &daemon.ask(&["cell", "list"])["cells"][0];
     assert_eq!(web["executables"], json!([executable]));
     assert_eq!(web["cell"], json!({ "name": "web", "cpu": { "weight": "200" } }));
-    assert_eq!(web["children"], json!([{ "cell": { "name": "web/api" } }]));
+    assert_eq!(web["children"].as_array().map(Vec::len), Some(1));
+    assert_eq!(web["children"][0]["cell"], json!({ "name": "web/api" }));
+    assert!(web["usage"].is_object() && web["children"][0]["usage"].is_object(), "{web}");
+
+    assert_eq!(daemon.ask(&["cell", "freeze", "web"]), json!({}));
+    let frozen = &daemon.ask(&["cell", "get", "web"])["cell"];
+    assert_eq!((&frozen["frozen"], &frozen["children"][0]["frozen"]), (&json!(true), &json!(true)));
+    assert_eq!(daemon.refusal(&["cell", "start", "web/api", "x", "--", "true"]), "FAILED_PRECONDITION");
+    assert_eq!(daemon.ask(&["cell", "thaw", "web"]), json!({}));
+    assert_eq!(daemon.ask(&["cell", "get", "web/api"])["cell"]["frozen"], json!(null));
+    assert_eq!(daemon.refusal(&["cell", "get", "web/gone"]), "NOT_FOUND");
 
     assert_eq!(daemon.refusal(&["cell", "free", "web"]), "FAILED_PRECONDITION");
     assert_eq!(daemon.refusal(&["cell", "allocate", "web"]), "ALREADY_EXISTS");

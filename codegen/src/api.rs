@@ -13,9 +13,6 @@ use crate::fingerprint::files_below;
 /// crate does not compile.
 const PLANNED: &[&str] = &[
     "/aurae.observe.v0.ObserveService/",
-    "/aurae.runtime.v0.CellService/Freeze",
-    "/aurae.runtime.v0.CellService/Get",
-    "/aurae.runtime.v0.CellService/Thaw",
     "/aurae.runtime.v0.CellService/Update",
     "/aurae.runtime.v0.CellService/Wait",
     "/aurae.runtime.v0.PodService/",

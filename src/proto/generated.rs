@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint fbae49e65148cb5a.
+// Made from inputs with the fingerprint 6473259b2ab2665d.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -195,11 +195,9 @@ impl Method {
     pub fn is_planned(self) -> bool {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
-            Method::ObserveServiceGetSubProcessStream | Method::CellServiceGet |
-            Method::CellServiceUpdate | Method::CellServiceFreeze |
-            Method::CellServiceThaw | Method::CellServiceWait |
-            Method::PodServiceAllocate | Method::PodServiceStart | Method::PodServiceStop
-            | Method::PodServiceFree
+            Method::ObserveServiceGetSubProcessStream | Method::CellServiceUpdate |
+            Method::CellServiceWait | Method::PodServiceAllocate |
+            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
         )
     }
 }
@@ -227,6 +225,15 @@ where
         Method::CellServiceList => {
             unary(input, |request| CellService::list(services, request))
         }
+        Method::CellServiceGet => {
+            unary(input, |request| CellService::get(services, request))
+        }
+        Method::CellServiceFreeze => {
+            unary(input, |request| CellService::freeze(services, request))
+        }
+        Method::CellServiceThaw => {
+            unary(input, |request| CellService::thaw(services, request))
+        }
         Method::CellServiceSignal => {
             unary(input, |request| CellService::signal(services, request))
         }
@@ -249,10 +256,7 @@ where
         }
         Method::ObserveServiceGetAuraeDaemonLogStream
         | Method::ObserveServiceGetSubProcessStream
-        | Method::CellServiceGet
         | Method::CellServiceUpdate
-        | Method::CellServiceFreeze
-        | Method::CellServiceThaw
         | Method::CellServiceWait
         | Method::PodServiceAllocate
         | Method::PodServiceStart
@@ -337,6 +341,33 @@ pub trait CellService: Send + Sync {
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
     > + Send;
+    /// Tells of one cell what List tells of all: the cell, those inside it, what runs in them and what they use.
+    fn get(
+        &self,
+        request: aurae::runtime::v0::CellServiceGetRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
+    > + Send;
+    /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
+    /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
+    /// keep the cell from coming to rest: after 5 seconds the answer is INTERNAL and names it, and the cell goes on as before.
+    /// Nothing can be started in a frozen cell (FAILED_PRECONDITION), and a cell that is allocated in it is frozen. It can be
+    /// freed, and executables in it can be stopped, at once: frozen processes cannot handle SIGTERM, and are killed without a
+    /// grace period. Freezing a frozen cell is no error; freezing one that is being freed is FAILED_PRECONDITION.
+    fn freeze(
+        &self,
+        request: aurae::runtime::v0::CellServiceFreezeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreezeResponse, Status>,
+    > + Send;
+    /// Lets the processes of a frozen cell go on. Cells inside it that were frozen themselves stay frozen. Thawing a cell that
+    /// is not frozen is no error.
+    fn thaw(
+        &self,
+        request: aurae::runtime::v0::CellServiceThawRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
+    > + Send;
     /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
     /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
     /// but for SIGKILL, which ends a process there at once, except on cgroup version 1.
@@ -407,6 +438,39 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         Output = Result<aurae::runtime::v0::CellServiceListResponse, Status>,
     > {
         ask(self.channel, Method::CellServiceList.path(), request)
+    }
+    /// Tells of one cell what List tells of all: the cell, those inside it, what runs in them and what they use.
+    pub fn get(
+        &self,
+        request: &aurae::runtime::v0::CellServiceGetRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceGet.path(), request)
+    }
+    /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
+    /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
+    /// keep the cell from coming to rest: after 5 seconds the answer is INTERNAL and names it, and the cell goes on as before.
+    /// Nothing can be started in a frozen cell (FAILED_PRECONDITION), and a cell that is allocated in it is frozen. It can be
+    /// freed, and executables in it can be stopped, at once: frozen processes cannot handle SIGTERM, and are killed without a
+    /// grace period. Freezing a frozen cell is no error; freezing one that is being freed is FAILED_PRECONDITION.
+    pub fn freeze(
+        &self,
+        request: &aurae::runtime::v0::CellServiceFreezeRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceFreezeResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceFreeze.path(), request)
+    }
+    /// Lets the processes of a frozen cell go on. Cells inside it that were frozen themselves stay frozen. Thawing a cell that
+    /// is not frozen is no error.
+    pub fn thaw(
+        &self,
+        request: &aurae::runtime::v0::CellServiceThawRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceThaw.path(), request)
     }
     /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
     /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
@@ -1811,10 +1875,10 @@ pub mod aurae {
                 /// The executables of this cell itself, by name.
                 #[prost(message, repeated, tag = "100")]
                 pub executables: ::prost::alloc::vec::Vec<CellExecutable>,
-                /// What the cell and all cells inside it use.
+                /// What the cell and all cells inside it use. Not set when the cell was removed while it was being listed.
                 #[prost(message, optional, tag = "101")]
                 pub usage: ::core::option::Option<CellUsage>,
-                /// Whether it is frozen, by itself or with a cell around it.
+                /// Whether all of it stands still, frozen by itself or with a cell around it.
                 #[prost(bool, tag = "102")]
                 pub frozen: bool,
                 /// Whether it is being freed: nothing can be started in it any more.
@@ -1831,17 +1895,19 @@ pub mod aurae {
                     "/aurae.runtime.v0.CellGraphNode".into()
                 }
             }
-            /// What a cell and all cells inside it use, as the kernel counts it. A value is not set where the kernel doesn't count:
-            /// without the controller, or on cgroup version 1 without a limit that the controller has to enforce.
+            /// What a cell and all cells inside it use, as the kernel counts it, what has ended in them included. A value is not set
+            /// where the kernel doesn't count: without the controller, or on cgroup version 1 without a limit that the controller has to
+            /// enforce.
             #[derive(Clone, Copy, PartialEq, ::prost::Message)]
             pub struct CellUsage {
-                /// Processor time, in microseconds, since the cell was allocated.
+                /// Processor time, in microseconds, since the cell was allocated. Where there is cgroup version 1 alone, only if it has the
+                /// controllers cpu and cpuacct in one hierarchy.
                 #[prost(uint64, optional, tag = "1")]
                 pub cpu_us: ::core::option::Option<u64>,
-                /// Memory now, in bytes.
+                /// Memory now, in bytes: that of processes, cached files, and what the kernel holds for them.
                 #[prost(uint64, optional, tag = "2")]
                 pub memory_bytes: ::core::option::Option<u64>,
-                /// The most memory that it had at any time, in bytes.
+                /// The most memory that it had at any time, in bytes. On cgroup version 2 since Linux 5.19.
                 #[prost(uint64, optional, tag = "3")]
                 pub memory_peak_bytes: ::core::option::Option<u64>,
                 /// Swap space now, in bytes.
@@ -1850,13 +1916,14 @@ pub mod aurae {
                 /// Processes and threads now.
                 #[prost(uint64, optional, tag = "5")]
                 pub pids: ::core::option::Option<u64>,
-                /// Bytes read from block devices.
+                /// Bytes read from block devices, all of them together. What comes from the cache is not read again.
                 #[prost(uint64, optional, tag = "6")]
                 pub io_read_bytes: ::core::option::Option<u64>,
-                /// Bytes written to block devices.
+                /// Bytes written to block devices. What is written to a file reaches the device later.
                 #[prost(uint64, optional, tag = "7")]
                 pub io_written_bytes: ::core::option::Option<u64>,
-                /// How much its processes wait for a processor.
+                /// How much its processes wait for a processor. This and the next two are not set where the kernel was built or started
+                /// without pressure stall information (psi=1), or has cgroup version 1 alone.
                 #[prost(message, optional, tag = "8")]
                 pub cpu_pressure: ::core::option::Option<Pressure>,
                 /// How much they wait for memory.
@@ -1883,7 +1950,7 @@ pub mod aurae {
                 /// At least one process waited.
                 #[prost(message, optional, tag = "1")]
                 pub some: ::core::option::Option<PressureShare>,
-                /// All processes that could have run waited at the same time.
+                /// All processes that could have run waited at the same time. For processors since Linux 5.13.
                 #[prost(message, optional, tag = "2")]
                 pub full: ::core::option::Option<PressureShare>,
             }
@@ -1897,7 +1964,7 @@ pub mod aurae {
                     "/aurae.runtime.v0.Pressure".into()
                 }
             }
-            /// The share of time for which processes waited.
+            /// The share of time for which processes waited, to the hundredth.
             #[derive(Clone, Copy, PartialEq, ::prost::Message)]
             pub struct PressureShare {
                 /// In percent, over the last 10 seconds.

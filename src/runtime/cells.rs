@@ -6,11 +6,12 @@
 #[cfg(test)]
 mod failures;
 
-use super::cgroup::{Group, Hierarchies, Removal, Tree};
+use super::cgroup::{Group, Hierarchies, Removal, Tree, Version};
 use super::child::{Child, Exit, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::executable::ExecutableSpec;
+use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
@@ -149,8 +150,15 @@ impl Cells {
         }
     }
 
-    /// All cells, as a tree.
+    /// All cells as a tree, with what they use now.
     pub fn list(&self) -> Vec<CellInfo> {
+        let mut cells = self.outline();
+        cells.iter_mut().for_each(|cell| self.look(cell));
+        cells
+    }
+
+    /// All cells as a tree, without what [`Cells::look`] adds. Makes no system call.
+    pub fn outline(&self) -> Vec<CellInfo> {
         self.registry().list()
     }
 
@@ -185,6 +193,27 @@ impl Cells {
         Ok(())
     }
 
+    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
+    pub fn look(&self, cell: &mut CellInfo) {
+        if let Some(reading) = self.tree.read(&cell.spec.name) {
+            cell.usage = Some(reading.usage);
+            cell.frozen = reading.frozen;
+        }
+        cell.children.iter_mut().for_each(|child| self.look(child));
+    }
+
+    /// One cell with all cells inside it, as [`Cells::list`] tells of all.
+    pub fn get(&self, cell: &CellName) -> Result<CellInfo, Error> {
+        let mut cell = self.registry().get(cell)?;
+        self.look(&mut cell);
+        Ok(cell)
+    }
+
+    /// The names of all cells. Makes no system call.
+    pub fn names(&self) -> Vec<CellName> {
+        self.registry().names()
+    }
+
     /// Sends SIGTERM to all that the executable ever started. Its name is released by [`Cells::finish`].
     ///
     /// One that has exited is stopped the same way, once; one that is being stopped may be stopped again.
@@ -193,9 +222,13 @@ impl Cells {
         let stopping = self.registry().stop_executable(cell, executable, notice)?;
         let StoppingExecutable { leaf, child, removal } = stopping;
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        let ending = Ending { target, group: self.leaf(cell, leaf), children: vec![child], removal };
-        terminate(&ending);
-        Ok(ending)
+        Ok(begun(Ending {
+            target,
+            group: self.leaf(cell, leaf),
+            children: vec![child],
+            removal,
+            frozen: false,
+        }))
     }
 
     /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it.
@@ -203,14 +236,45 @@ impl Cells {
         let notice = RemovalNotice::new()?;
         let FreeingCell { number, children, removal } = self.registry().free_cell(cell, notice)?;
         let target = Target::Cell { cell: cell.clone(), number };
-        let ending = Ending { target, group: self.tree.cell(cell), children, removal };
-        terminate(&ending);
-        Ok(ending)
+        Ok(begun(Ending { target, group: self.tree.cell(cell), children, removal, frozen: false }))
+    }
+
+    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Freezing::is_at_rest`] says when they
+    /// do; no process must be started in it until then, since one that is born frozen never becomes its program.
+    pub fn freeze(&self, cell: &CellName) -> Result<Freezing, Error> {
+        let number = self.registry().open_number(cell)?;
+        let group = self.tree.cell(cell);
+        let was_told = group.is_told_to_freeze()?;
+        group.freeze()?;
+        Ok(Freezing { cell: cell.clone(), number, group, was_told })
+    }
+
+    /// For a caller that has waited long enough after [`Cells::freeze`]: lets the cell go on, unless it was frozen before,
+    /// and gives the error to answer.
+    pub fn undo_freeze(&self, freezing: &Freezing) -> Error {
+        let Freezing { cell, number, group, was_told } = freezing;
+        let pids = shown_pids(&group.restless().unwrap_or_default());
+        // Held meanwhile, so that the next cell of the name is not thawed. One that is being freed needs no thaw.
+        if !was_told && self.registry().hold(cell, *number) {
+            let thawed = group.thaw();
+            self.registry().cancel_removal(cell, *number);
+            if let Err(error) = thawed {
+                return error;
+            }
+        }
+        Error::NotFrozen { cell: cell.clone(), pids }
+    }
+
+    /// Lets the processes of a cell go on, unless a cell around it is frozen. Cells inside it that have been frozen
+    /// themselves stay so.
+    pub fn thaw(&self, cell: &CellName) -> Result<(), Error> {
+        self.registry().open_number(cell)?;
+        self.tree.cell(cell).thaw()
     }
 
     /// Orders SIGKILL for all that runs in it, what is forked meanwhile included.
     pub fn kill(&self, ending: &Ending) -> Result<(), Error> {
-        let Target::Cell { cell, number } = &ending.target else { return kill_all_of(ending) };
+        let Target::Cell { cell, number } = &ending.target else { return self.kill_all_of(ending) };
         // Held meanwhile, so that the name is not given to a next cell, which the path would then be of.
         if !self.registry().hold(cell, *number) {
             return Ok(());
@@ -219,7 +283,7 @@ impl Cells {
         let limiting = self.tree.limiting(cell);
         let killed = limiting
             .iter()
-            .fold(kill_all_of(ending), |killed, group| killed.and(group.signal(Signal::SIGKILL)));
+            .fold(self.kill_all_of(ending), |killed, group| killed.and(group.signal(Signal::SIGKILL)));
         self.registry().cancel_removal(cell, *number);
         killed
     }
@@ -311,6 +375,18 @@ impl Cells {
         self.tree.cell(cell).leaf(number)
     }
 
+    fn kill_all_of(&self, ending: &Ending) -> Result<(), Error> {
+        let killed = ending.group.kill();
+        for child in &ending.children {
+            // One that left its cgroup (root can) is still ours.
+            let _ = child.signal(Signal::SIGKILL);
+        }
+        if ending.group.version() == Version::V1 && ending.group.is_frozen()? {
+            return killed.and(ending.group.move_all_to(self.tree.base()));
+        }
+        killed
+    }
+
     /// Removes a leaf; `false` when it is not gone. It then goes with a later start, or with its cell.
     fn drop_leaf(&self, cell: &CellName, number: u64) -> bool {
         match self.leaf(cell, number).remove() {
@@ -328,13 +404,12 @@ impl Cells {
     }
 }
 
-fn kill_all_of(ending: &Ending) -> Result<(), Error> {
-    let killed = ending.group.kill();
-    for child in &ending.children {
-        // One that left its cgroup (root can) is still ours.
-        let _ = child.signal(Signal::SIGKILL);
-    }
-    killed
+/// Sends the first signal, and looks whether it will be seen.
+fn begun(mut ending: Ending) -> Ending {
+    terminate(&ending);
+    // Where that is not known, the grace period is waited out.
+    ending.frozen = ending.group.is_frozen().unwrap_or(false);
+    ending
 }
 
 /// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.

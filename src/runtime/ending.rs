@@ -26,6 +26,8 @@ pub struct Ending {
     pub(super) children: Vec<Arc<Child>>,
     /// Shared with all that end the same thing.
     pub(super) removal: Arc<RemovalNotice>,
+    /// It stood still when it was sent SIGTERM.
+    pub(super) frozen: bool,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,11 @@ pub enum Finish {
 }
 
 impl Ending {
+    /// Whether its processes stood still when they were sent SIGTERM: they cannot handle it, and a grace period is of no use.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// A way to learn when nothing of it runs any more.
     pub fn watch(&self) -> Result<Emptied, Error> {
         let changes = self.group.changes(self.removal.0.as_fd())?;

@@ -2,7 +2,7 @@
 //! accepted, and what to do. Knows no status codes; [`Error::kind`] is what a caller maps to its own.
 
 use super::names::{CellName, ExecutableName};
-use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
+use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT};
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
 use std::io;
@@ -31,10 +31,17 @@ pub enum Error {
     NoSuchCell(CellName),
     #[error("cell \"{0}\" is still being allocated; try again when that has been answered")]
     CellAllocating(CellName),
-    #[error("cell \"{0}\" is being freed; nothing can be put into it")]
+    #[error("cell \"{0}\" is being freed; nothing else can be done with it")]
     CellFreeing(CellName),
-    #[error("cell \"{0}\" is frozen; thaw its cgroup first")]
+    #[error("cell \"{0}\" is frozen, by itself or with a cell around it; thaw it first")]
     CellFrozen(CellName),
+    #[error("cell \"{0}\" was thawed while it was being frozen; freeze it again if it is to stand still")]
+    CellThawed(CellName),
+    #[error(
+        "cell \"{cell}\" did not come to rest within {} ms, because of the processes {pids}; it goes on as before, try again when they are done with what cannot be interrupted",
+        FREEZE_TIMEOUT.as_millis()
+    )]
+    NotFrozen { cell: CellName, pids: String },
     #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first")]
     CellHasChildren { cell: CellName, children: String },
     #[error("there are {CELLS_MAX} cells, which is the limit; free one first")]
@@ -110,6 +117,7 @@ impl Error {
             Self::CellAllocating(_)
             | Self::CellFreeing(_)
             | Self::CellFrozen(_)
+            | Self::CellThawed(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. }
             | Self::NothingToSignal { .. }
@@ -124,7 +132,7 @@ impl Error {
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
-            Self::File { .. } | Self::NoTracking => Kind::Internal,
+            Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
     }

@@ -1,4 +1,4 @@
-//! What [`super::Cells::list`] answers: copies, which no lock guards and no later change touches.
+//! What [`super::Cells::list`] and [`super::Cells::get`] answer: copies, which no lock guards and no later change touches.
 
 use super::executable::{Description, Identity};
 use super::names::ExecutableName;
@@ -12,6 +12,10 @@ pub struct CellInfo {
     pub spec: CellSpec,
     /// It is being freed: nothing can be put into it any more.
     pub freeing: bool,
+    /// All of it stands still, by itself or with a cell around it.
+    pub frozen: bool,
+    /// `None` when the cell was removed while it was being listed.
+    pub usage: Option<Usage>,
     /// In the order of their names.
     pub executables: Vec<ExecutableInfo>,
     /// In the order of their names.
@@ -41,4 +45,40 @@ pub enum ProcessState {
         pid: i32,
         reason: ExitReason,
     },
+}
+
+/// What a cell and all cells inside it use. `None`: this kernel doesn't count it for this cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time.
+    pub cpu_us: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub memory_peak_bytes: Option<u64>,
+    pub swap_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// From block devices.
+    pub io_read_bytes: Option<u64>,
+    pub io_written_bytes: Option<u64>,
+    pub cpu_pressure: Option<Pressure>,
+    pub memory_pressure: Option<Pressure>,
+    pub io_pressure: Option<Pressure>,
+}
+
+/// How long processes wait for a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// At least one process waited.
+    pub some: Option<PressureShare>,
+    /// All that could have run waited.
+    pub full: Option<PressureShare>,
+}
+
+/// Shares of time, over the last 10, 60 and 300 seconds, in hundredths of a percent: exactly what the kernel prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PressureShare {
+    pub avg10: u32,
+    pub avg60: u32,
+    pub avg300: u32,
+    pub total_us: u64,
 }

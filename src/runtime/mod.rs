@@ -1,7 +1,7 @@
 //! Cells and what runs in them, on Linux: names, limits, cgroups, processes.
 //!
 //! Synchronous throughout, and nothing here sleeps or waits for a process: what takes time is handed out as a value
-//! ([`Exit`], [`Ending`], [`Emptied`]) with a descriptor on which the caller waits. Takes parsed types, never a client's
+//! ([`Exit`], [`Ending`], [`Emptied`], [`Freezing`]), most with a descriptor on which the caller waits. Takes parsed types, never a client's
 //! string. Knows neither gRPC, nor protobuf, nor async.
 //!
 //! 1. A request is parsed into a [`CellSpec`], an [`ExecutableSpec`], a [`CellName`].
@@ -19,6 +19,7 @@ mod ending;
 mod environment;
 mod error;
 mod executable;
+mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
@@ -40,7 +41,8 @@ pub use error::{Error, ErrorKind};
 pub use executable::{
     Arguments, Command, Description, ExecutableSpec, Identity, Program, WorkingDirectory, parse_id,
 };
-pub use info::{CellInfo, ExecutableInfo, ProcessState};
+pub use freezing::Freezing;
+pub use info::{CellInfo, ExecutableInfo, Pressure, PressureShare, ProcessState, Usage};
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
 pub use rlimit::ResourceLimits;

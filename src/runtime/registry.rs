@@ -154,6 +154,11 @@ impl Registry {
         Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
     }
 
+    /// The number of a cell in which something can be changed.
+    pub fn open_number(&mut self, name: &CellName) -> Result<u64, Error> {
+        self.open_cell(name).map(|cell| cell.number)
+    }
+
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
         let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
         // Asked anew each time: a start that had begun before the Free may have added one.
@@ -297,10 +302,23 @@ impl Registry {
         }
     }
 
-    /// All cells as a tree. One that is still being allocated is not there yet.
+    /// All cells as a tree, without what the kernel tells of them. One that is still being allocated is not there yet.
     pub fn list(&self) -> Vec<CellInfo> {
-        let allocated = self.cells.values().filter(|cell| cell.state != CellState::Allocating);
-        siblings(None, &mut allocated.peekable())
+        siblings(None, &mut self.cells.values().filter(|cell| cell.is_listed()).peekable())
+    }
+
+    /// One cell as [`Registry::list`] has it.
+    pub fn get(&self, name: &CellName) -> Result<CellInfo, Error> {
+        let from = self.cells.range(name..).map(|(_, cell)| cell).filter(|cell| cell.is_listed());
+        let mut from = from.peekable();
+        let cell = from.next_if(|cell| cell.spec.name == *name);
+        let cell = cell.ok_or_else(|| Error::NoSuchCell(name.clone()))?;
+        Ok(cell.info(siblings(Some(name), &mut from)))
+    }
+
+    /// The names of all cells that [`Registry::list`] has.
+    pub fn names(&self) -> Vec<CellName> {
+        self.cells.values().filter(|cell| cell.is_listed()).map(|cell| cell.spec.name.clone()).collect()
     }
 
     fn next_number(&mut self) -> u64 {
@@ -312,7 +330,7 @@ impl Registry {
         self.cells.get_mut(name).filter(|cell| cell.number == number)
     }
 
-    /// A cell into which something can be put.
+    /// A cell with which something can be done.
     fn open_cell(&mut self, name: &CellName) -> Result<&mut Cell, Error> {
         let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         match cell.state {
@@ -345,6 +363,10 @@ impl Cell {
         }
     }
 
+    fn is_listed(&self) -> bool {
+        self.state != CellState::Allocating
+    }
+
     fn children(&self) -> Vec<Arc<Child>> {
         self.executables.values().filter_map(|e| e.child.clone()).collect()
     }
@@ -363,7 +385,8 @@ impl Cell {
 
     fn info(&self, children: Vec<CellInfo>) -> CellInfo {
         let executables = self.executables.iter().map(|(name, executable)| executable.info(name)).collect();
-        CellInfo { spec: self.spec.clone(), freeing: self.state == CellState::Freeing, executables, children }
+        let freeing = self.state == CellState::Freeing;
+        CellInfo { spec: self.spec.clone(), freeing, frozen: false, usage: None, executables, children }
     }
 }
 
@@ -455,6 +478,13 @@ mod tests {
             cells.iter().map(shown).collect()
         }
         assert_eq!(shape(&registry.list()), "a(x(y())z())a-b()b()");
+        let get = |name: &str| registry.get(&spec(name).name).map(|cell| shape(&[cell]));
+        for (name, expected) in [("a", "a(x(y())z())"), ("a/x", "x(y())"), ("a/x/y", "y()"), ("b", "b()")] {
+            assert_eq!(get(name).expect("is there"), expected);
+        }
+        for name in ["c", "a/y", "a/x/y/z"] {
+            assert_eq!(kind(get(name)), Some(ErrorKind::NotFound), "{name}");
+        }
     }
 
     #[test]
@@ -463,7 +493,8 @@ mod tests {
         let number = registry.reserve_cell(&spec("a")).expect("free");
         assert_eq!(kind(registry.reserve_cell(&spec("a"))), Some(ErrorKind::AlreadyExists));
         assert_eq!(kind(registry.reserve_cell(&spec("a/b"))), Some(ErrorKind::FailedPrecondition));
-        assert_eq!(registry.list(), []);
+        assert_eq!((registry.list(), registry.names()), (vec![], vec![]));
+        assert_eq!(kind(registry.get(&spec("a").name)), Some(ErrorKind::NotFound));
         registry.cancel_cell(&spec("a").name, number);
         assert_eq!(kind(registry.reserve_cell(&spec("a"))), None);
     }

@@ -117,6 +117,11 @@ impl Notebook {
     }
 }
 
+fn info(spec: CellSpec) -> CellInfo {
+    let (executables, children) = (Vec::new(), Vec::new());
+    CellInfo { spec, freeing: false, frozen: false, usage: None, executables, children }
+}
+
 impl Runtime for Notebook {
     fn cgroup_v2(&self) -> bool {
         true
@@ -143,8 +148,20 @@ impl Runtime for Notebook {
         Ok(())
     }
 
-    fn list(&self) -> Vec<CellInfo> {
-        let info = |spec| CellInfo { spec, freeing: false, executables: Vec::new(), children: Vec::new() };
-        self.cells().into_iter().map(info).collect()
+    async fn list(&self) -> Result<Arc<Vec<CellInfo>>, Status> {
+        Ok(Arc::new(self.cells().into_iter().map(info).collect()))
+    }
+
+    async fn get(&self, cell: CellName) -> Result<CellInfo, Status> {
+        let found = self.cells().into_iter().find(|spec| spec.name == cell);
+        found.map(info).ok_or_else(|| Status::new(Code::NotFound, cell.to_string()))
+    }
+
+    async fn freeze(&self, cell: CellName) -> Result<(), Status> {
+        Err(Status::new(Code::NotFound, cell.to_string()))
+    }
+
+    async fn thaw(&self, _: CellName) -> Result<(), Status> {
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ pub mod discovery;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod health;
+mod readings;
 pub mod reflection;
+mod starts;
 pub mod supervisor;
 pub mod vitals;
 
@@ -99,6 +101,18 @@ impl<R: Runtime> CellService for Services<R> {
 
     async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
         self.cells.signal(request).await
+    }
+
+    async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
+        self.cells.get(request).await
+    }
+
+    async fn freeze(&self, request: CellServiceFreezeRequest) -> Result<CellServiceFreezeResponse, Status> {
+        self.cells.freeze(request).await
+    }
+
+    async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
+        self.cells.thaw(request).await
     }
 }
 

@@ -5,24 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Async;
 use smol::Timer;
 use smol::channel;
-use smol::future::FutureExt;
-use smol::lock::{Semaphore, SemaphoreGuardArc};
+use smol::future::{self, FutureExt};
+use smol::lock::Semaphore;
 
 use super::cells::{Runtime, status};
+use super::readings::{Reader, Readings, Turn};
+use super::starts::Starts;
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
-    BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, KILL_TIMEOUT, POOL_QUEUE_MAX,
-    QUEUE_RETRY_DELAY, STARTS_MAX,
+    BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
+    FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY,
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit,
-    Finish, SignalNumber,
+    Finish, Freezing, SignalNumber,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -36,12 +38,14 @@ pub struct Supervisor {
     /// Places for ends under way.
     ends: Arc<Semaphore>,
     starts: Arc<Starts>,
+    readings: Arc<Readings>,
 }
 
 impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
     pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
-        Self { cells, pool, tasks, grace, ends: Arc::new(Semaphore::new(ENDS_MAX)), starts: Arc::default() }
+        let ends = Arc::new(Semaphore::new(ENDS_MAX));
+        Self { cells, pool, tasks, grace, ends, starts: Arc::default(), readings: Arc::default() }
     }
 
     /// Whether the pool takes jobs and the cgroups can be used.
@@ -70,10 +74,8 @@ impl Supervisor {
     /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end. Says how
     /// many cells stay behind.
     pub async fn close(&self) -> usize {
-        let mut levels = BTreeMap::new();
-        collect_levels(self.cells.list(), 0, &mut levels);
         let mut left = 0;
-        for level in levels.into_values().rev() {
+        for level in levels(self.cells.names()).into_values().rev() {
             for batch in level.chunks(ENDS_AT_STOP) {
                 let ends: Vec<_> =
                     batch.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
@@ -109,16 +111,27 @@ impl Supervisor {
     where
         Begin: FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
     {
+        self.see_through("an end", self.clone().begin_and_end(grace, begin))
+    }
+
+    /// Has `work` done to its end, from now on and whether or not the caller stays to hear of it.
+    fn see_through<Work>(
+        &self,
+        what: &'static str,
+        work: Work,
+    ) -> impl Future<Output = Result<(), Status>> + Send + use<Work>
+    where
+        Work: Future<Output = Result<(), Status>> + Send + 'static,
+    {
         let (result, done) = channel::bounded(1);
-        let supervisor = self.clone();
-        self.tasks.spawn("an end", async move {
+        self.tasks.spawn(what, async move {
             // The caller may have gone.
-            let _ = result.try_send(supervisor.see_through(grace, begin).await);
+            let _ = result.try_send(work.await);
         });
         async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
     }
 
-    async fn see_through(
+    async fn begin_and_end(
         self,
         grace: Option<Duration>,
         begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
@@ -129,7 +142,7 @@ impl Supervisor {
             Status::new(Code::ResourceExhausted, text)
         })?;
         let ending = self.run(begin).await?;
-        let grace = grace.unwrap_or(self.grace);
+        let grace = if ending.is_frozen() { Duration::ZERO } else { grace.unwrap_or(self.grace) };
         let ended = self.end(ending, grace).await;
         drop(place);
         ended
@@ -157,6 +170,57 @@ impl Supervisor {
                 Err(Rejected::QueueFull) => Timer::after(QUEUE_RETRY_DELAY).await,
                 Err(Rejected::Panicked) => return Err(rejected(Rejected::Panicked)),
             };
+        }
+    }
+
+    /// Reads all cells, in two jobs: where there are two processors, it takes half as long.
+    async fn read_all(&self, reader: Reader) -> Result<Arc<Vec<CellInfo>>, Status> {
+        // Both hold it, so that a caller who goes leaves no job behind that another one is added to.
+        let reader = Arc::new(reader);
+        let mut front = self.cells.outline();
+        let back = front.split_off(front.len() / 2);
+        let look = |mut part: Vec<CellInfo>| {
+            let reader = reader.clone();
+            self.run(move |cells| {
+                let _reader = reader;
+                part.iter_mut().for_each(|cell| cells.look(cell));
+                Ok(part)
+            })
+        };
+        let (front, back) = future::zip(look(front), look(back)).await;
+        let mut cells = front?;
+        cells.extend(back?);
+        let cells = Arc::new(cells);
+        if let Some(reader) = Arc::into_inner(reader) {
+            reader.keep(&cells);
+        }
+        Ok(cells)
+    }
+
+    /// From the order to freeze to all of the cell standing still, or to its going on as before.
+    async fn freeze_or_undo(self, cell: CellName) -> Result<(), Status> {
+        let freezing = Arc::new(self.run(move |cells| cells.freeze(&cell)).await?);
+        let rested = self.rests_within(FREEZE_TIMEOUT, &freezing).await;
+        if rested == Ok(true) {
+            return Ok(());
+        }
+        let error = self.run_step(move |cells| cells.undo_freeze(&freezing)).await?;
+        rested.and(Err(status(&error)))
+    }
+
+    async fn rests_within(&self, timeout: Duration, freezing: &Arc<Freezing>) -> Result<bool, Status> {
+        let deadline = Instant::now() + timeout;
+        let mut pause = FREEZE_POLL_MIN;
+        loop {
+            let looked = freezing.clone();
+            let at_rest =
+                self.run_step(move |_| looked.is_at_rest()).await?.map_err(|error| status(&error))?;
+            if at_rest || Instant::now() >= deadline {
+                return Ok(at_rest);
+            }
+            // The kernel tells of it on cgroup v2 alone, and at most every 10 ms.
+            Timer::after(pause).await;
+            pause = FREEZE_POLL_MAX.min(2 * pause);
         }
     }
 
@@ -233,59 +297,6 @@ impl Supervisor {
     }
 }
 
-/// Whose turn it is to start a process. A start holds a thread of the pool until the program runs, which in a cell that
-/// has used up its cpu time takes long: so one at a time in each cell, and never on all threads.
-struct Starts {
-    cells: Mutex<BTreeMap<CellName, Arc<Semaphore>>>,
-    threads: Arc<Semaphore>,
-}
-
-/// To be held while a process is started. The places are given back first, then their record.
-struct Turn {
-    _in_cell: SemaphoreGuardArc,
-    _thread: SemaphoreGuardArc,
-    _record: CellStarts,
-}
-
-/// The starts of one cell, for as long as somebody makes or waits for one.
-struct CellStarts {
-    starts: Arc<Starts>,
-    cell: CellName,
-    semaphore: Arc<Semaphore>,
-}
-
-impl Default for Starts {
-    fn default() -> Self {
-        Self { cells: Mutex::default(), threads: Arc::new(Semaphore::new(STARTS_MAX)) }
-    }
-}
-
-impl Starts {
-    async fn turn(self: &Arc<Self>, cell: &CellName) -> Turn {
-        let semaphore =
-            self.cells().entry(cell.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))).clone();
-        let record = CellStarts { starts: self.clone(), cell: cell.clone(), semaphore };
-        // In this order, so that nobody who waits for its cell keeps a thread from others.
-        let in_cell = record.semaphore.acquire_arc().await;
-        let thread = self.threads.acquire_arc().await;
-        Turn { _in_cell: in_cell, _thread: thread, _record: record }
-    }
-
-    fn cells(&self) -> MutexGuard<'_, BTreeMap<CellName, Arc<Semaphore>>> {
-        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for CellStarts {
-    fn drop(&mut self) {
-        let mut cells = self.starts.cells();
-        // The map's handle and this one: nobody else waits.
-        if Arc::strong_count(&self.semaphore) <= 2 {
-            cells.remove(&self.cell);
-        }
-    }
-}
-
 /// Sleeps until it is worth asking again.
 async fn next_look(emptied: &Emptied, deadline: Instant) -> Result<(), Status> {
     let failed = |error| Status::new(Code::Internal, format!("cannot wait for a cgroup to empty: {error}"));
@@ -317,12 +328,13 @@ fn rejected(why: Rejected) -> Status {
     }
 }
 
-/// The names of all cells, by how deep they are.
-fn collect_levels(cells: Vec<CellInfo>, depth: usize, levels: &mut BTreeMap<usize, Vec<CellName>>) {
+/// The names of cells, by how deep they are.
+fn levels(cells: Vec<CellName>) -> BTreeMap<usize, Vec<CellName>> {
+    let mut levels: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for cell in cells {
-        levels.entry(depth).or_default().push(cell.spec.name);
-        collect_levels(cell.children, depth + 1, levels);
+        levels.entry(cell.as_str().matches('/').count()).or_default().push(cell);
     }
+    levels
 }
 
 impl Runtime for Supervisor {
@@ -370,7 +382,36 @@ impl Runtime for Supervisor {
         self.run(move |cells| cells.signal(&cell, &executable, signal, all)).await
     }
 
-    fn list(&self) -> Vec<CellInfo> {
-        self.cells.list()
+    async fn list(&self) -> Result<Arc<Vec<CellInfo>>, Status> {
+        let caller = self.readings.caller();
+        match caller.turn().await {
+            Turn::Read(cells) => Ok(cells),
+            Turn::Reader(reader) => self.read_all(reader).await,
+        }
+    }
+
+    async fn get(&self, cell: CellName) -> Result<CellInfo, Status> {
+        let reader = self.readings.turn().await;
+        self.run(move |cells| {
+            let _reader = reader;
+            cells.get(&cell)
+        })
+        .await
+    }
+
+    async fn freeze(&self, cell: CellName) -> Result<(), Status> {
+        let pause = self.starts.pause(&cell).await;
+        let supervisor = self.clone();
+        let frozen = async move {
+            let outcome = supervisor.freeze_or_undo(cell).await;
+            drop(pause);
+            outcome
+        };
+        self.see_through("a freeze", frozen).await
+    }
+
+    /// Waits for no start: it is what helps one that stands still.
+    async fn thaw(&self, cell: CellName) -> Result<(), Status> {
+        self.run(move |cells| cells.thaw(&cell)).await
     }
 }

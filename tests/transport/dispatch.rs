@@ -118,6 +118,18 @@ impl proto::CellService for Api {
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         Ok(CellServiceListResponse { cells: Vec::new() })
     }
+
+    async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell_name))
+    }
+
+    async fn freeze(&self, request: CellServiceFreezeRequest) -> Result<CellServiceFreezeResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell_name))
+    }
+
+    async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell_name))
+    }
 }
 
 #[test]

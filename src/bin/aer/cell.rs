@@ -38,6 +38,9 @@ enum Verb {
     Stop(Stop),
     Free(Free),
     List(List),
+    Get(Get),
+    Freeze(Freeze),
+    Thaw(Thaw),
 }
 
 impl CellCommand {
@@ -52,6 +55,9 @@ impl CellCommand {
             Verb::Stop(verb) => verb.run(cells).await,
             Verb::Free(verb) => verb.run(cells).await,
             Verb::List(verb) => verb.run(cells).await,
+            Verb::Get(verb) => verb.run(cells).await,
+            Verb::Freeze(verb) => verb.run(cells).await,
+            Verb::Thaw(verb) => verb.run(cells).await,
         }
     }
 
@@ -60,7 +66,10 @@ impl CellCommand {
         let grace = |ms: Option<u32>| ms.map_or(STOP_GRACE, |ms| Duration::from_millis(ms.into()));
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
-            Verb::Allocate(_) | Verb::Start(_) | Verb::Signal(_) | Verb::List(_) => Duration::ZERO,
+            Verb::Allocate(_) | Verb::Start(_) | Verb::Signal(_) | Verb::List(_) | Verb::Get(_) => {
+                Duration::ZERO
+            }
+            Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
         }
     }
 
@@ -207,14 +216,15 @@ impl Free {
     }
 }
 
-/// list all cells as a tree, with their limits and what runs in them
+/// list all cells as a tree, with what they use, their limits and what runs in them
 #[derive(FromArgs, Debug)]
 #[argh(
     subcommand,
     name = "list",
     help_triggers("-h", "--help"),
     example = "aer cell list\naer cell list --json",
-    note = "Below each cell stand, indented, its programs (those with a pid) and the cells\ninside it. Limits are shown by the names of the flags that set them."
+    note = "Below each cell stand, indented, its programs (those with a pid) and the cells\ninside it. Limits are shown by the names of the flags that set them.",
+    note = "CPU is processor time since the cell was allocated, MEM memory now, PIDS processes\nand threads now, each with all that is inside the cell. \"-\": not counted, as this\nkernel does so only where it has the controller, and cgroup v1 only where there is\na limit. --json has more of it, and exactly."
 )]
 struct List {}
 
@@ -264,6 +274,76 @@ impl Signal {
         };
         cells.signal(&request).await?;
         Ok(Answer::new(json::empty(), format!("sent {signal} to {name} in {cell}\n")))
+    }
+}
+
+/// show one cell with all inside it, as list shows all
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "get",
+    help_triggers("-h", "--help"),
+    usage = "<cell>",
+    example = "aer cell get web\naer cell get web/api --json"
+)]
+struct Get {
+    /// the cell
+    #[argh(positional, arg_name = "cell")]
+    cell: String,
+}
+
+impl Get {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let response = cells.get(&api::CellServiceGetRequest { cell_name: self.cell }).await?;
+        Ok(Answer::new(json::get(&response), listing::tree(response.cell.as_slice())))
+    }
+}
+
+/// have all programs in a cell stand still
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "freeze",
+    help_triggers("-h", "--help"),
+    usage = "<cell>",
+    example = "aer cell freeze web\naer cell thaw web",
+    note = "They keep their memory and notice nothing. Returns when all stand still, also in\nthe cells inside it. Nothing can be started in a frozen cell; stop and free work,\nbut a frozen program cannot handle SIGTERM and is killed at once."
+)]
+struct Freeze {
+    /// the cell
+    #[argh(positional, arg_name = "cell")]
+    cell: String,
+}
+
+impl Freeze {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let text = format!("froze {}\n", shown(&self.cell));
+        cells.freeze(&api::CellServiceFreezeRequest { cell_name: self.cell }).await?;
+        Ok(Answer::new(json::empty(), text))
+    }
+}
+
+/// let the programs in a frozen cell go on
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "thaw",
+    help_triggers("-h", "--help"),
+    usage = "<cell>",
+    example = "aer cell thaw web",
+    note = "Inside another cell that is frozen, it goes on when that is thawed, too."
+)]
+struct Thaw {
+    /// the cell
+    #[argh(positional, arg_name = "cell")]
+    cell: String,
+}
+
+impl Thaw {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let text = format!("thawed {}\n", shown(&self.cell));
+        cells.thaw(&api::CellServiceThawRequest { cell_name: self.cell }).await?;
+        Ok(Answer::new(json::empty(), text))
     }
 }
 

@@ -36,11 +36,49 @@ pub fn list(response: &api::CellServiceListResponse) -> Value {
     Message::default().list("cells", &response.cells, node).value()
 }
 
+pub fn get(response: &api::CellServiceGetResponse) -> Value {
+    Message::default().optional("cell", response.cell.as_ref().map(node)).value()
+}
+
 fn node(node: &api::CellGraphNode) -> Value {
     Message::default()
         .optional("cell", node.cell.as_ref().map(cell))
         .list("children", &node.children, self::node)
         .list("executables", &node.executables, executable)
+        .optional("usage", node.usage.as_ref().map(usage))
+        .flag("frozen", node.frozen)
+        .flag("freeing", node.freeing)
+        .value()
+}
+
+fn usage(usage: &api::CellUsage) -> Value {
+    Message::default()
+        .optional("cpuUs", usage.cpu_us.map(long))
+        .optional("memoryBytes", usage.memory_bytes.map(long))
+        .optional("memoryPeakBytes", usage.memory_peak_bytes.map(long))
+        .optional("swapBytes", usage.swap_bytes.map(long))
+        .optional("pids", usage.pids.map(long))
+        .optional("ioReadBytes", usage.io_read_bytes.map(long))
+        .optional("ioWrittenBytes", usage.io_written_bytes.map(long))
+        .optional("cpuPressure", usage.cpu_pressure.as_ref().map(pressure))
+        .optional("memoryPressure", usage.memory_pressure.as_ref().map(pressure))
+        .optional("ioPressure", usage.io_pressure.as_ref().map(pressure))
+        .value()
+}
+
+fn pressure(pressure: &api::Pressure) -> Value {
+    Message::default()
+        .optional("some", pressure.some.as_ref().map(share))
+        .optional("full", pressure.full.as_ref().map(share))
+        .value()
+}
+
+fn share(share: &api::PressureShare) -> Value {
+    Message::default()
+        .real("avg10", share.avg10)
+        .real("avg60", share.avg60)
+        .real("avg300", share.avg300)
+        .optional("totalUs", (share.total_us != 0).then(|| long(share.total_us)))
         .value()
 }
 
@@ -128,6 +166,13 @@ impl Message {
         self.optional(name, (number != 0).then(|| number.into()))
     }
 
+    /// A number without a fraction is printed without one.
+    fn real(self, name: &str, number: f64) -> Self {
+        let whole = number as i64;
+        let value = if whole as f64 == number { whole.into() } else { Value::from(number) };
+        self.optional(name, (number != 0.0).then_some(value))
+    }
+
     /// A value of a newer daemon has no `known` name; its number then stands for it.
     fn enumeration(self, name: &str, number: i32, known: Option<&'static str>) -> Self {
         self.optional(name, (number != 0).then(|| known.map_or(number.into(), Value::from)))
@@ -175,6 +220,22 @@ mod tests {
         let exited = api::CellExecutable { exit_code: Some(0), state: 2, ..api::CellExecutable::default() };
         let expected = r#"{"state":"CELL_EXECUTABLE_STATE_EXITED","exitCode":0}"#;
         assert_eq!(executable(&exited).to_string(), expected);
+    }
+
+    #[test]
+    fn usage_is_exact() {
+        let share = api::PressureShare { avg10: 1.25, avg60: 100.0, avg300: 0.0, total_us: u64::MAX };
+        let none = api::PressureShare::default();
+        let usage = api::CellUsage {
+            cpu_us: Some(0),
+            memory_bytes: Some(u64::MAX),
+            cpu_pressure: Some(api::Pressure { some: Some(share), full: Some(none) }),
+            ..api::CellUsage::default()
+        };
+        let frozen = api::CellGraphNode { usage: Some(usage), frozen: true, ..api::CellGraphNode::default() };
+        let expected = r#"{"cell":{"usage":{"cpuUs":"0","memoryBytes":"18446744073709551615","cpuPressure":{"some":{"avg10":1.25,"avg60":100,"totalUs":"18446744073709551615"},"full":{}}},"frozen":true}}"#;
+        assert_eq!(get(&api::CellServiceGetResponse { cell: Some(frozen) }).to_string(), expected);
+        assert_eq!(get(&api::CellServiceGetResponse::default()).to_string(), "{}");
     }
 
     #[test]

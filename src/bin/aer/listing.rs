@@ -1,15 +1,17 @@
 //! All cells as a table for people: a tree in the first column, what is known of each line in the others.
 
-use auraed::proto::aurae::runtime::v0::{Cell, CellExecutable, CellExecutableState, CellGraphNode};
+use auraed::proto::aurae::runtime::v0::{
+    Cell, CellExecutable, CellExecutableState, CellGraphNode, CellUsage,
+};
 use nix::sys::signal::Signal;
 
 use crate::output::{columns, printable};
 
-type Row = [String; 4];
+type Row = [String; 7];
 
-const HEADER: [&str; 4] = ["NAME", "PID", "STATE", "DETAILS"];
+const HEADER: [&str; 7] = ["NAME", "PID", "STATE", "CPU", "MEM", "PIDS", "DETAILS"];
 
-/// A cell, below it its executables, then the cells inside it.
+/// Each cell, below it its executables, then the cells inside it.
 pub fn tree(cells: &[CellGraphNode]) -> String {
     let mut rows = vec![HEADER.map(str::to_owned)];
     add(cells, 0, &mut rows);
@@ -20,7 +22,9 @@ fn add(nodes: &[CellGraphNode], depth: usize, rows: &mut Vec<Row>) {
     for node in nodes {
         let unnamed = Cell::default();
         let cell = node.cell.as_ref().unwrap_or(&unnamed);
-        rows.push([indented(&cell.name, depth), String::new(), String::new(), limits(cell)]);
+        let [cpu, memory, pids] = usage(&node.usage.unwrap_or_default());
+        let name = indented(&cell.name, depth);
+        rows.push([name, String::new(), cell_state(node).to_owned(), cpu, memory, pids, limits(cell)]);
         rows.extend(node.executables.iter().map(|executable| row(executable, depth + 1)));
         add(&node.children, depth + 1, rows);
     }
@@ -28,11 +32,54 @@ fn add(nodes: &[CellGraphNode], depth: usize, rows: &mut Vec<Row>) {
 
 fn row(executable: &CellExecutable, depth: usize) -> Row {
     let name = indented(&executable.name, depth);
-    [name, executable.pid.to_string(), state(executable), printable(&executable.description)]
+    let [cpu, memory, pids] = [const { String::new() }; 3];
+    let description = printable(&executable.description);
+    [name, executable.pid.to_string(), state(executable), cpu, memory, pids, description]
 }
 
 fn indented(name: &str, depth: usize) -> String {
     format!("{:1$}{2}", "", 2 * depth, printable(name))
+}
+
+fn cell_state(node: &CellGraphNode) -> &'static str {
+    match (node.freeing, node.frozen) {
+        (true, _) => "freeing",
+        (false, true) => "frozen",
+        (false, false) => "",
+    }
+}
+
+/// Processor time, memory and the number of processes; "-" where this is not counted.
+fn usage(usage: &CellUsage) -> [String; 3] {
+    let cpu = usage.cpu_us.map(time);
+    let memory = usage.memory_bytes.map(size);
+    let pids = usage.pids.map(|pids| pids.to_string());
+    [cpu, memory, pids].map(|value| value.unwrap_or_else(|| "-".to_owned()))
+}
+
+/// In the two largest units; not rounded up, so that it never says more than there was.
+fn time(us: u64) -> String {
+    let (seconds, minutes, hours) = (us / 1_000_000, us / 60_000_000, us / 3_600_000_000);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}.{}s", us / 100_000 % 10),
+        (0, _) => format!("{minutes}m{:02}s", seconds % 60),
+        (1..24, _) => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{}d{:02}h", hours / 24, hours % 24),
+    }
+}
+
+/// In powers of 1024, with three digits or four.
+fn size(bytes: u64) -> String {
+    let mut unit = 0;
+    while unit < 6 && bytes >> (10 * unit) >= 1024 {
+        unit += 1;
+    }
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    match (unit, tenths) {
+        (0, _) => format!("{bytes}B"),
+        (_, ..1000) => format!("{}.{}{}", tenths / 10, tenths % 10, &"KMGTPE"[unit - 1..unit]),
+        _ => format!("{}{}", tenths / 10, &"KMGTPE"[unit - 1..unit]),
+    }
 }
 
 fn state(executable: &CellExecutable) -> String {
@@ -108,22 +155,59 @@ mod tests {
             }],
             ..CellGraphNode::default()
         };
-        let idle = CellGraphNode { cell: Some(cell("zzz")), ..CellGraphNode::default() };
+        let usage = CellUsage {
+            cpu_us: Some(1_234_567),
+            memory_bytes: Some(12_900_000),
+            pids: Some(7),
+            ..CellUsage::default()
+        };
+        let web = CellGraphNode { usage: Some(usage), ..web };
+        let idle = CellGraphNode { cell: Some(cell("zzz")), frozen: true, ..CellGraphNode::default() };
         let expected = "\
-NAME        PID   STATE              DETAILS
-web                                  cpu-weight 200, cpu-max 50000, cpu-period 100000
-  sleeper   4711  running            naps\\tall day
+NAME        PID   STATE              CPU   MEM    PIDS  DETAILS
+web                                  1.2s  12.3M  7     cpu-weight 200, cpu-max 50000, cpu-period 100000
+  sleeper   4711  running                               naps\\tall day
   job       12    exited with 3
-  web/api                            cpus 0-1, isolate-network
+  web/api                            -     -      -     cpus 0-1, isolate-network
     server  13    killed by SIGKILL
-zzz
+zzz               frozen             -     -      -
 ";
         assert_eq!(tree(&[web, idle]), expected);
     }
 
     #[test]
+    fn numbers_are_short() {
+        for (us, expected) in [
+            (0, "0.0s"),
+            (99_999, "0.0s"),
+            (1_250_000, "1.2s"),
+            (59_999_999, "59.9s"),
+            (60_000_000, "1m00s"),
+            (3_599_000_000, "59m59s"),
+            (3_600_000_000, "1h00m"),
+            (90_000_000_000, "1d01h"),
+            (u64::MAX, "213503982d08h"),
+        ] {
+            assert_eq!(time(us), expected);
+        }
+        for (bytes, expected) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.0K"),
+            (102_399, "99.9K"),
+            (102_400, "100K"),
+            (1_048_575, "1023K"),
+            (12_900_000, "12.3M"),
+            (3 << 40, "3.0T"),
+            (u64::MAX, "15.9E"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
     fn without_cells_there_is_the_header() {
-        assert_eq!(tree(&[]), "NAME  PID  STATE  DETAILS\n");
+        assert_eq!(tree(&[]), "NAME  PID  STATE  CPU  MEM  PIDS  DETAILS\n");
     }
 
     #[test]

@@ -26,6 +26,17 @@ pub struct Group {
     path: PathBuf,
 }
 
+/// Whether the processes of a cgroup stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// All of them do, for this cgroup or for one around it.
+    Frozen,
+    /// They are to, and some do not yet.
+    Freezing,
+    /// They are not to.
+    Thawed,
+}
+
 /// What became of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
@@ -38,6 +49,10 @@ pub enum Removal {
 impl Group {
     pub fn new(version: Version, path: PathBuf) -> Self {
         Self { version, path }
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     pub fn path(&self) -> &Path {
@@ -92,38 +107,95 @@ impl Group {
                 Err(errno) => return Err(Error::File { verb: "write", path: switch, errno }),
             }
         }
-        self.freeze(true)?;
+        self.freeze()?;
         let killed = self.signal(Signal::SIGKILL);
-        self.freeze(false)?;
+        // Each by itself: one inside may have been frozen by what runs in it.
+        descendants(&self.path)?.into_iter().try_for_each(|d| Self::new(self.version, d).thaw())?;
         killed
     }
 
-    fn freeze(&self, frozen: bool) -> Result<(), Error> {
-        match (self.version, frozen) {
-            (Version::V1, true) => write_if_there(self.path.join("freezer.state"), "FROZEN"),
-            // Each by itself: one inside may have been frozen by what runs in it.
-            (Version::V1, false) => descendants(&self.path)?
-                .into_iter()
-                .try_for_each(|directory| write_if_there(directory.join("freezer.state"), "THAWED")),
-            (Version::V2, true) => write_if_there(self.path.join("cgroup.freeze"), "1"),
-            (Version::V2, false) => write_if_there(self.path.join("cgroup.freeze"), "0"),
+    /// Moves what is in this cgroup and below it into `other`. For what has been killed and is frozen by a v1 cgroup around
+    /// this one: it ends where it is not frozen, and not before.
+    pub fn move_all_to(&self, other: &Self) -> Result<(), Error> {
+        let procs = other.path.join("cgroup.procs");
+        for pid in self.processes()? {
+            match file::write(&procs, &pid.to_string()) {
+                // ESRCH: it has ended meanwhile.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(Error::File { verb: "write", path: procs, errno }),
+            }
         }
+        Ok(())
+    }
+
+    /// Orders that all in this cgroup and below it stand still; [`Group::rest`] says when they do.
+    pub fn freeze(&self) -> Result<(), Error> {
+        let (switch, on, _) = self.freezer();
+        write_if_there(self.path.join(switch), on)
+    }
+
+    /// Lets go on what was frozen by [`Group::freeze`]. What a cgroup around it or below it has frozen stays so.
+    pub fn thaw(&self) -> Result<(), Error> {
+        let (switch, _, off) = self.freezer();
+        write_if_there(self.path.join(switch), off)
+    }
+
+    /// The file that freezes and thaws, and what is written to it.
+    fn freezer(&self) -> (&'static str, &'static str, &'static str) {
+        match self.version {
+            Version::V1 => ("freezer.state", "FROZEN", "THAWED"),
+            Version::V2 => ("cgroup.freeze", "1", "0"),
+        }
+    }
+
+    /// Whether what is in it stands still; `None` when the cgroup is gone.
+    pub fn rest(&self) -> Result<Option<Rest>, Error> {
+        let says = |file: &str, line: &str| {
+            let text = file::read_if_there(&self.path.join(file))?;
+            Ok(text.map(|text| text.lines().any(|found| found == line)))
+        };
+        if self.version == Version::V1 {
+            let state = file::read_if_there(&self.path.join("freezer.state"))?;
+            return Ok(state.map(|state| match state.trim_end() {
+                "FROZEN" => Rest::Frozen,
+                "FREEZING" => Rest::Freezing,
+                _ => Rest::Thawed,
+            }));
+        }
+        // At first there is what was asked for, and `frozen` in the events when all of it has come to rest.
+        Ok(match says("cgroup.events", "frozen 1")? {
+            Some(true) => Some(Rest::Frozen),
+            Some(false) if says("cgroup.freeze", "1")? == Some(true) => Some(Rest::Freezing),
+            Some(false) => Some(Rest::Thawed),
+            None => None,
+        })
     }
 
     /// Whether it is frozen, or is about to be: by itself, or with a cgroup around it.
     pub fn is_frozen(&self) -> Result<bool, Error> {
-        // v2 says at first what was asked for, and `frozen` in the events when all of it has come to rest.
-        let signs: &[(&str, &[&str])] = match self.version {
-            Version::V1 => &[("freezer.state", &["FROZEN", "FREEZING"])],
-            Version::V2 => &[("cgroup.freeze", &["1"]), ("cgroup.events", &["frozen 1"])],
+        self.rest().map(|rest| matches!(rest, Some(Rest::Frozen | Rest::Freezing)))
+    }
+
+    /// Whether it has been told to freeze itself, whatever is around it.
+    pub fn is_told_to_freeze(&self) -> Result<bool, Error> {
+        let own = match self.version {
+            Version::V1 => "freezer.self_freezing",
+            Version::V2 => "cgroup.freeze",
         };
-        for (name, lines) in signs {
-            let state = file::read_if_there(&self.path.join(name))?;
-            if state.is_some_and(|state| state.lines().any(|line| lines.contains(&line))) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(file::read_if_there(&self.path.join(own))?.is_some_and(|told| told.trim_end() == "1"))
+    }
+
+    /// Of its processes those that are not frozen, as far as the kernel tells them apart; else all.
+    pub fn restless(&self) -> Result<BTreeSet<i32>, Error> {
+        let pids = self.processes()?;
+        // On v2 what is frozen sleeps, on v1 it looks as if it could not be interrupted. Stopped is as good as frozen.
+        let at_rest: &[char] = match self.version {
+            Version::V1 => &['D', 'T', 't', 'Z', 'X'],
+            Version::V2 => &['S', 'T', 't', 'Z', 'X'],
+        };
+        let is_restless = |pid: &&i32| process_state(**pid).is_some_and(|state| !at_rest.contains(&state));
+        let restless: BTreeSet<i32> = pids.iter().filter(is_restless).copied().collect();
+        Ok(if restless.is_empty() { pids } else { restless })
     }
 
     /// Whether nothing runs in it or below it. A zombie does not count.
@@ -309,6 +381,12 @@ fn signal_new(directory: &Path, signal: SignalNumber, known: &mut BTreeSet<i32>)
     Ok(())
 }
 
+/// The third field of `/proc/PID/stat` (proc_pid_stat(5)): behind the name, which may hold anything.
+fn process_state(pid: i32) -> Option<char> {
+    let stat = file::read_if_there(&PathBuf::from(format!("/proc/{pid}/stat"))).ok()??;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// `populated 0` in `cgroup.events` (cgroup-v2.rst).
 fn says_empty(events: &str) -> bool {
     events.lines().any(|line| line == "populated 0")
@@ -339,6 +417,10 @@ mod tests {
             assert_eq!(group.remove().expect("no error"), Removal::Gone);
             group.signal(Signal::SIGTERM).expect("no error");
             group.kill().expect("no error");
+            group.freeze().expect("no error");
+            group.thaw().expect("no error");
+            assert_eq!(group.rest().expect("no error"), None);
+            assert_eq!(group.restless().expect("no error"), BTreeSet::new());
             let removed = File::open("/dev/null").expect("/dev/null");
             assert!(group.changes(removed.as_fd()).expect("no error").is_none());
         }

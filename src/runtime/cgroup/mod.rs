@@ -16,8 +16,9 @@ mod membership;
 mod mountinfo;
 mod sweep;
 mod tree;
+mod usage;
 
-pub use group::{Changes, Group, Removal};
+pub use group::{Changes, Group, Removal, Rest};
 pub use hierarchy::Hierarchies;
 pub use tree::Tree;
 

@@ -8,6 +8,7 @@ use super::super::spec::CellSpec;
 use super::delegate;
 use super::group::{self, Group, Removal};
 use super::hierarchy::Hierarchies;
+use super::usage::{Counters, Reading};
 use super::{Version, controllers, sweep};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ pub struct Tree {
     tracking: Group,
     cpu: Controller,
     cpuset: Controller,
+    counters: Counters,
 }
 
 /// Where a controller is.
@@ -63,16 +65,18 @@ impl Tree {
             None if on_v2.contains(&name) => Controller::V2,
             None => Controller::Missing(missing()),
         };
-        let tree = Self {
+        let mut tree = Self {
             unified: hierarchies.unified,
             tracking,
             cpu: controller(cpu, "cpu"),
             cpuset: controller(cpuset, "cpuset"),
+            counters: Counters::default(),
         };
         tree.make_v1(&mut made, Path::new(""))?;
         if let (Controller::V1(base), Some(own)) = (&tree.cpuset, &hierarchies.cpuset) {
             controllers::limit_cpuset(base, own, Version::V1, &CpusetLimits::default())?;
         }
+        tree.counters = tree.find_counters()?;
         made.keep();
         Ok(tree)
     }
@@ -134,12 +138,29 @@ impl Tree {
 
     /// The `cgroup.procs` files that a process of this cell enters by itself; with `leaf` when it is not born there.
     pub fn procs_to_join(&self, cell: &CellName, leaf: Option<&Group>) -> Vec<PathBuf> {
-        let v1 = self.v1_bases().into_iter().map(|base| base.join(cell.as_str()));
+        let v1 = self.entered(cell).into_iter().map(|base| base.join(cell.as_str()));
         leaf.map(|leaf| leaf.path().to_owned())
             .into_iter()
             .chain(v1)
             .map(|d| d.join("cgroup.procs"))
             .collect()
+    }
+
+    /// What the kernel says that the cell uses, and whether it is frozen; `None` when it is gone.
+    pub fn read(&self, cell: &CellName) -> Option<Reading> {
+        let entered = self.entered(cell);
+        self.counters.read(cell, |base| entered.contains(&base))
+    }
+
+    fn find_counters(&self) -> Result<Counters, Error> {
+        let tracking = (self.tracking.version(), self.tracking.path());
+        let v1 = self.v1_bases().into_iter().map(|base| (Version::V1, base));
+        Counters::open([tracking].into_iter().chain(v1))
+    }
+
+    /// Our directories in the v1 hierarchies below which the processes of this cell are, beside the one that tracks.
+    fn entered(&self, _cell: &CellName) -> Vec<&Path> {
+        self.v1_bases()
     }
 
     fn limit(&self, spec: &CellSpec) -> Result<(), Error> {

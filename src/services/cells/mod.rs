@@ -6,6 +6,7 @@ mod view;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::grpc::status::{Code, Status, Violation};
@@ -41,7 +42,11 @@ pub trait Runtime: Send + Sync + 'static {
         signal: SignalNumber,
         all: bool,
     ) -> impl Future<Output = Result<(), Status>> + Send;
-    fn list(&self) -> Vec<CellInfo>;
+    fn list(&self) -> impl Future<Output = Result<Arc<Vec<CellInfo>>, Status>> + Send;
+    fn get(&self, cell: CellName) -> impl Future<Output = Result<CellInfo, Status>> + Send;
+    /// Answers when all of the cell stands still, or goes on as before.
+    fn freeze(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
+    fn thaw(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
 pub struct Cells<R> {
@@ -104,7 +109,25 @@ impl<R: Runtime> Cells<R> {
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
-        Ok(CellServiceListResponse { cells: self.runtime.list().into_iter().map(view::node).collect() })
+        Ok(CellServiceListResponse { cells: self.runtime.list().await?.iter().map(view::node).collect() })
+    }
+
+    pub async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
+        let cell = self.runtime.get(parse_name(&request.cell_name)?).await?;
+        Ok(CellServiceGetResponse { cell: Some(view::node(&cell)) })
+    }
+
+    pub async fn freeze(
+        &self,
+        request: CellServiceFreezeRequest,
+    ) -> Result<CellServiceFreezeResponse, Status> {
+        self.runtime.freeze(parse_name(&request.cell_name)?).await?;
+        Ok(CellServiceFreezeResponse {})
+    }
+
+    pub async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
+        self.runtime.thaw(parse_name(&request.cell_name)?).await?;
+        Ok(CellServiceThawResponse {})
     }
 }
 
@@ -149,6 +172,12 @@ impl Violations {
     fn into_status(self) -> Status {
         Status::bad_request(&self.0)
     }
+}
+
+/// For requests that hold nothing else.
+fn parse_name(cell_name: &str) -> Result<CellName, Status> {
+    let mut bad = Violations::default();
+    bad.check("cell_name", CellName::parse(cell_name)).ok_or_else(|| bad.into_status())
 }
 
 fn parse_grace(milliseconds: Option<u32>) -> Result<Option<Duration>, String> {

@@ -2,19 +2,49 @@
 
 use super::limits;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::{CellInfo, ExecutableInfo, ExitReason, ProcessState};
+use crate::runtime::{self, CellInfo, ExecutableInfo, ExitReason, ProcessState, Usage};
 
-pub fn node(info: CellInfo) -> CellGraphNode {
+pub fn node(info: &CellInfo) -> CellGraphNode {
     CellGraphNode {
         cell: Some(limits::cell(&info.spec)),
-        children: info.children.into_iter().map(node).collect(),
-        executables: info.executables.into_iter().map(executable).collect(),
+        children: info.children.iter().map(node).collect(),
+        executables: info.executables.iter().map(executable).collect(),
+        usage: info.usage.as_ref().map(usage),
+        frozen: info.frozen,
         freeing: info.freeing,
-        ..CellGraphNode::default()
     }
 }
 
-fn executable(info: ExecutableInfo) -> CellExecutable {
+fn usage(usage: &Usage) -> CellUsage {
+    CellUsage {
+        cpu_us: usage.cpu_us,
+        memory_bytes: usage.memory_bytes,
+        memory_peak_bytes: usage.memory_peak_bytes,
+        swap_bytes: usage.swap_bytes,
+        pids: usage.pids,
+        io_read_bytes: usage.io_read_bytes,
+        io_written_bytes: usage.io_written_bytes,
+        cpu_pressure: usage.cpu_pressure.map(pressure),
+        memory_pressure: usage.memory_pressure.map(pressure),
+        io_pressure: usage.io_pressure.map(pressure),
+    }
+}
+
+fn pressure(pressure: runtime::Pressure) -> Pressure {
+    Pressure { some: pressure.some.map(share), full: pressure.full.map(share) }
+}
+
+fn share(share: runtime::PressureShare) -> PressureShare {
+    let percent = |hundredths: u32| f64::from(hundredths) / 100.0;
+    PressureShare {
+        avg10: percent(share.avg10),
+        avg60: percent(share.avg60),
+        avg300: percent(share.avg300),
+        total_us: share.total_us,
+    }
+}
+
+fn executable(info: &ExecutableInfo) -> CellExecutable {
     let (pid, state, exit) = match info.process {
         ProcessState::Starting => (0, CellExecutableState::Unspecified, None),
         ProcessState::Running { pid } => (pid, CellExecutableState::Running, None),
