@@ -462,6 +462,11 @@ impl CellService for Fake {
         Ok(CellServiceStopResponse {})
     }
 
+    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceSignalResponse {})
+    }
+
     async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
         let cell = match request.cell_name.as_str() {
             "web" => CellService::list(self, CellServiceListRequest {}).await?.cells.pop(),
@@ -481,11 +486,6 @@ impl CellService for Fake {
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.note(format!("{request:?}"));
         Ok(CellServiceThawResponse {})
-    }
-
-    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
-        self.note(format!("{request:?}"));
-        Ok(CellServiceSignalResponse {})
     }
 
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {

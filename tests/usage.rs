@@ -75,8 +75,8 @@ impl Machine {
 
     fn try_start(&self, cell: &str, name: &str, command: &str) -> Result<i32, Status> {
         let name = ExecutableName::parse(name).expect("valid");
-        let program = Program::Shell(Command::parse(command).expect("valid"));
-        let spec = ExecutableSpec::new(name, program);
+        let command = Command::parse(command).expect("valid");
+        let spec = ExecutableSpec::new(name, Program::Shell(command));
         block_on(self.supervisor.start(cell_name(cell), spec))
     }
 

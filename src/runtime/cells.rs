@@ -162,27 +162,6 @@ impl Cells {
         self.registry().list()
     }
 
-    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
-    pub fn look(&self, cell: &mut CellInfo) {
-        if let Some(reading) = self.tree.read(&cell.spec.name) {
-            cell.usage = Some(reading.usage);
-            cell.frozen = reading.frozen;
-        }
-        cell.children.iter_mut().for_each(|child| self.look(child));
-    }
-
-    /// One cell with all cells inside it, as [`Cells::list`] tells of all.
-    pub fn get(&self, cell: &CellName) -> Result<CellInfo, Error> {
-        let mut cell = self.registry().get(cell)?;
-        self.look(&mut cell);
-        Ok(cell)
-    }
-
-    /// The names of all cells. Makes no system call.
-    pub fn names(&self) -> Vec<CellName> {
-        self.registry().names()
-    }
-
     /// Sends a signal to the first process of an executable, or to `all` that it ever started and that still runs. A frozen
     /// process finds it when it is thawed.
     pub fn signal(
@@ -212,6 +191,27 @@ impl Cells {
             child.signal(signal).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
+    pub fn look(&self, cell: &mut CellInfo) {
+        if let Some(reading) = self.tree.read(&cell.spec.name) {
+            cell.usage = Some(reading.usage);
+            cell.frozen = reading.frozen;
+        }
+        cell.children.iter_mut().for_each(|child| self.look(child));
+    }
+
+    /// One cell with all cells inside it, as [`Cells::list`] tells of all.
+    pub fn get(&self, cell: &CellName) -> Result<CellInfo, Error> {
+        let mut cell = self.registry().get(cell)?;
+        self.look(&mut cell);
+        Ok(cell)
+    }
+
+    /// The names of all cells. Makes no system call.
+    pub fn names(&self) -> Vec<CellName> {
+        self.registry().names()
     }
 
     /// Sends SIGTERM to all that the executable ever started. Its name is released by [`Cells::finish`].

@@ -131,8 +131,8 @@ impl Error {
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
-            Self::StillAlive { .. } | Self::NotFrozen { .. } | Self::SignalRefused { .. } => Kind::Internal,
-            Self::File { .. } | Self::NoTracking => Kind::Internal,
+            Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
     }

@@ -7,6 +7,7 @@ use super::names::CellName;
 use super::quote::Quoted;
 use super::rlimit;
 use crate::sys::capabilities;
+use crate::sys::failpoint::check;
 use crate::sys::inherited::Inherited;
 use crate::sys::open_files::OpenFilesLimit;
 use crate::sys::rlimit::ResourceLimit;
@@ -191,11 +192,13 @@ fn range(limit: &ResourceLimit) -> String {
 }
 
 fn open_directory(path: &Path) -> Result<File, Error> {
+    check("open a cgroup").map_err(|errno| Error::File { verb: "open", path: path.to_owned(), errno })?;
     let opened = File::options().read(true).custom_flags(nix::libc::O_DIRECTORY).open(path);
     opened.map_err(|error| Error::file("open", path, &error))
 }
 
 fn open_to_write(path: &Path) -> Result<File, Error> {
+    check("open cgroup.procs").map_err(|errno| Error::File { verb: "open", path: path.to_owned(), errno })?;
     let opened = File::options().write(true).open(path);
     opened.map_err(|error| Error::File { verb: "open", path: path.to_owned(), errno: errno_of(&error) })
 }

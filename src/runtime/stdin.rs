@@ -1,6 +1,7 @@
 //! What an executable reads from its standard input: bytes, which a pipe holds before the program is there to read them.
 
 use crate::limits::STDIN_BYTES_MAX;
+use crate::sys::failpoint::check;
 use crate::sys::user::User;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -31,8 +32,10 @@ impl StandardInput {
     /// A pipe that holds the bytes, and nothing after them. `user` may open it again, as /dev/stdin.
     pub(super) fn pipe(&self, user: User) -> Result<PipeReader, Errno> {
         let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        check("make a pipe")?;
         let (reader, writer) = io::pipe().map_err(errno)?;
         if user.is_set() {
+            check("give the pipe away")?;
             fchown(&reader, user.uid.map(Uid::from_raw), user.gid.map(Gid::from_raw))?;
         }
         make_room(&writer, self.0.len())?;
@@ -52,6 +55,7 @@ fn make_room(pipe: &PipeWriter, bytes: usize) -> Result<(), Errno> {
 
 /// Without waiting for a reader: there is none yet.
 fn fill(pipe: &PipeWriter, mut bytes: &[u8]) -> Result<(), Errno> {
+    check("fill the pipe")?;
     fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     while !bytes.is_empty() {
         match write(pipe, bytes) {

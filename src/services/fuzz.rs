@@ -144,6 +144,10 @@ impl Runtime for Notebook {
         Ok(())
     }
 
+    async fn signal(&self, _: CellName, _: ExecutableName, _: SignalNumber, _: bool) -> Result<(), Status> {
+        Ok(())
+    }
+
     async fn list(&self) -> Result<Arc<Vec<CellInfo>>, Status> {
         Ok(Arc::new(self.cells().into_iter().map(info).collect()))
     }
@@ -158,10 +162,6 @@ impl Runtime for Notebook {
     }
 
     async fn thaw(&self, _: CellName) -> Result<(), Status> {
-        Ok(())
-    }
-
-    async fn signal(&self, _: CellName, _: ExecutableName, _: SignalNumber, _: bool) -> Result<(), Status> {
         Ok(())
     }
 }

@@ -99,6 +99,10 @@ impl<R: Runtime> CellService for Services<R> {
         self.cells.list(request).await
     }
 
+    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
+        self.cells.signal(request).await
+    }
+
     async fn get(&self, request: CellServiceGetRequest) -> Result<CellServiceGetResponse, Status> {
         self.cells.get(request).await
     }
@@ -109,10 +113,6 @@ impl<R: Runtime> CellService for Services<R> {
 
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.cells.thaw(request).await
-    }
-
-    async fn signal(&self, request: CellServiceSignalRequest) -> Result<CellServiceSignalResponse, Status> {
-        self.cells.signal(request).await
     }
 }
 

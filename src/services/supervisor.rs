@@ -372,6 +372,16 @@ impl Runtime for Supervisor {
         self.begin_free(cell, grace).await
     }
 
+    async fn signal(
+        &self,
+        cell: CellName,
+        executable: ExecutableName,
+        signal: SignalNumber,
+        all: bool,
+    ) -> Result<(), Status> {
+        self.run(move |cells| cells.signal(&cell, &executable, signal, all)).await
+    }
+
     async fn list(&self) -> Result<Arc<Vec<CellInfo>>, Status> {
         let caller = self.readings.caller();
         match caller.turn().await {
@@ -403,15 +413,5 @@ impl Runtime for Supervisor {
     /// Waits for no start: it is what helps one that stands still.
     async fn thaw(&self, cell: CellName) -> Result<(), Status> {
         self.run(move |cells| cells.thaw(&cell)).await
-    }
-
-    async fn signal(
-        &self,
-        cell: CellName,
-        executable: ExecutableName,
-        signal: SignalNumber,
-        all: bool,
-    ) -> Result<(), Status> {
-        self.run(move |cells| cells.signal(&cell, &executable, signal, all)).await
     }
 }

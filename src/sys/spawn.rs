@@ -6,6 +6,7 @@
 
 use super::capabilities::{self, CapabilityBits};
 use super::clone::{self, Cloned};
+use super::failpoint::check;
 use super::inherited::Inherited;
 use super::pidfd;
 use super::rlimit::ResourceLimit;
@@ -105,15 +106,8 @@ impl Step {
         Step::Execute,
     ];
 
-    fn from_number(number: i32) -> Self {
-        let index = usize::try_from(number).unwrap_or_default();
-        Self::ALL.get(index).copied().unwrap_or(Step::Clone)
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn text(self) -> &'static str {
+        match self {
             Step::Clone => "clone",
             Step::JoinCgroups => "join the cgroups",
             Step::NewCgroupNamespace => "make a cgroup namespace",
@@ -126,7 +120,18 @@ impl fmt::Display for Step {
             Step::NoNewPrivileges => "set no_new_privs",
             Step::UnblockSignals => "unblock signals",
             Step::Execute => "exec",
-        })
+        }
+    }
+
+    fn from_number(number: i32) -> Self {
+        let index = usize::try_from(number).unwrap_or_default();
+        Self::ALL.get(index).copied().unwrap_or(Step::Clone)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -195,6 +200,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
+    check(Step::Clone.text())?;
     let stack = Stack::new()?;
     let argument = (&raw const *frame).cast_mut().cast::<libc::c_void>();
     // A handler of ours that ran in the child would run in our memory: no signal may arrive before the reset.
@@ -250,8 +256,9 @@ impl Frame<'_> {
         }
     }
 
-    fn at(&self, step: Step) {
+    fn at(&self, step: Step) -> Result<(), Errno> {
         self.step.store(step as i32, Ordering::Release);
+        check(step.text())
     }
 
     fn blame(&self, item: usize) {
@@ -271,37 +278,37 @@ extern "C" fn child_main(frame: *mut libc::c_void) -> libc::c_int {
 
 fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> {
     let plan = frame.plan;
-    frame.at(Step::JoinCgroups);
+    frame.at(Step::JoinCgroups)?;
     join_cgroups(plan.join)?;
-    frame.at(Step::NewCgroupNamespace);
+    frame.at(Step::NewCgroupNamespace)?;
     new_cgroup_namespace(frame.unshare)?;
-    frame.at(Step::NewSession);
+    frame.at(Step::NewSession)?;
     // SAFETY: a plain system call on this process alone.
     Errno::result(unsafe { libc::setsid() })?;
     // SAFETY: changes the umask of this process alone (no CLONE_FS), and cannot fail.
     unsafe { libc::umask(0o022) };
-    frame.at(Step::StandardStreams);
+    frame.at(Step::StandardStreams)?;
     standard_streams(plan.stdin, plan.output)?;
     frame.kept.store(plan.inherited.leave_behind().bits(), Ordering::Release);
-    frame.at(Step::ResourceLimits);
+    frame.at(Step::ResourceLimits)?;
     set_limits(frame)?;
-    frame.at(Step::BoundingSet);
+    frame.at(Step::BoundingSet)?;
     if let Some(BoundingSet { kept, last }) = plan.bounding {
         capabilities::limit_bounding_set(kept, last)?;
     }
     close_others_on_exec();
     signals::reset_dispositions();
     // As late as can be: other processes of this user may stop this one from here on, and our thread with it.
-    frame.at(Step::BecomeUser);
+    frame.at(Step::BecomeUser)?;
     plan.user.assume()?;
-    frame.at(Step::ChangeDirectory);
+    frame.at(Step::ChangeDirectory)?;
     // SAFETY: the path is NUL-terminated and lives in the parent's frame; no CLONE_FS: the directory is our own.
     Errno::result(unsafe { libc::chdir(plan.directory.as_ptr()) })?;
-    frame.at(Step::NoNewPrivileges);
+    frame.at(Step::NoNewPrivileges)?;
     no_new_privileges(plan.no_new_privileges)?;
-    frame.at(Step::UnblockSignals);
+    frame.at(Step::UnblockSignals)?;
     signals::unblock_all()?;
-    frame.at(Step::Execute);
+    frame.at(Step::Execute)?;
     Err(execute(frame))
 }
 

@@ -66,8 +66,10 @@ impl CellCommand {
         let grace = |ms: Option<u32>| ms.map_or(STOP_GRACE, |ms| Duration::from_millis(ms.into()));
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
-            Verb::Allocate(_) | Verb::Start(_) | Verb::List(_) | Verb::Get(_) => Duration::ZERO,
-            Verb::Signal(_) | Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
+            Verb::Allocate(_) | Verb::Start(_) | Verb::Signal(_) | Verb::List(_) | Verb::Get(_) => {
+                Duration::ZERO
+            }
+            Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
         }
     }
 
@@ -233,6 +235,48 @@ impl List {
     }
 }
 
+/// send a signal to a program
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "signal",
+    help_triggers("-h", "--help"),
+    usage = "<cell> <name> <signal> [--all]",
+    example = "aer cell signal web server HUP\naer cell signal web server SIGRTMIN+3 --all\naer cell signal web server 9",
+    note = "Without --all it goes to the first process alone: the program, or the shell that\nruns the command."
+)]
+struct Signal {
+    /// the cell that it was started in
+    #[argh(positional, arg_name = "cell")]
+    cell: String,
+
+    /// the name that it was started under
+    #[argh(positional, arg_name = "name")]
+    name: String,
+
+    /// a name, with SIG in front or without, or a number
+    #[argh(positional, arg_name = "signal")]
+    signal: String,
+
+    /// to all processes that it has started
+    #[argh(switch)]
+    all: bool,
+}
+
+impl Signal {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let (name, cell, signal) = (shown(&self.name), shown(&self.cell), shown(&self.signal));
+        let request = api::CellServiceSignalRequest {
+            cell_name: self.cell,
+            executable_name: self.name,
+            signal: self.signal,
+            all_processes: self.all,
+        };
+        cells.signal(&request).await?;
+        Ok(Answer::new(json::empty(), format!("sent {signal} to {name} in {cell}\n")))
+    }
+}
+
 /// show one cell with all inside it, as list shows all
 #[derive(FromArgs, Debug)]
 #[argh(
@@ -300,48 +344,6 @@ impl Thaw {
         let text = format!("thawed {}\n", shown(&self.cell));
         cells.thaw(&api::CellServiceThawRequest { cell_name: self.cell }).await?;
         Ok(Answer::new(json::empty(), text))
-    }
-}
-
-/// send a signal to a program
-#[derive(FromArgs, Debug)]
-#[argh(
-    subcommand,
-    name = "signal",
-    help_triggers("-h", "--help"),
-    usage = "<cell> <name> <signal> [--all]",
-    example = "aer cell signal web server HUP\naer cell signal web server SIGRTMIN+3 --all\naer cell signal web server 9",
-    note = "Without --all it goes to the first process alone: the program, or the shell that\nruns the command."
-)]
-struct Signal {
-    /// the cell that it was started in
-    #[argh(positional, arg_name = "cell")]
-    cell: String,
-
-    /// the name that it was started under
-    #[argh(positional, arg_name = "name")]
-    name: String,
-
-    /// a name, with SIG in front or without, or a number
-    #[argh(positional, arg_name = "signal")]
-    signal: String,
-
-    /// to all processes that it has started
-    #[argh(switch)]
-    all: bool,
-}
-
-impl Signal {
-    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
-        let (name, cell, signal) = (shown(&self.name), shown(&self.cell), shown(&self.signal));
-        let request = api::CellServiceSignalRequest {
-            cell_name: self.cell,
-            executable_name: self.name,
-            signal: self.signal,
-            all_processes: self.all,
-        };
-        cells.signal(&request).await?;
-        Ok(Answer::new(json::empty(), format!("sent {signal} to {name} in {cell}\n")))
     }
 }
 

@@ -279,6 +279,23 @@ fn a_failed_start_leaves_nothing() {
 }
 
 #[test]
+fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
+    alone("a_failed_start_with_all_that_can_be_asked_for_leaves_nothing", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let mut spec = executable("job", "exec sleep 1000");
+        (spec.user, spec.no_new_privileges) = (User { uid: Some(64_123), gid: Some(64_456) }, true);
+        spec.capabilities = Some(CapabilitySet::default());
+        spec.stdin = StandardInput::parse(b"input".to_vec()).ok();
+        spec.limits.add("core", Some(0), None).expect("valid");
+        let start = |machine: &Machine| machine.cells.start(&cell_name("a"), spec.clone()).map(drop);
+        let failed = machine.fail_each("start", start, |machine| machine.stop("a", "job").expect("stop"));
+        let steps =
+            ["fill the pipe", "clone", "set the limit", "drop capabilities", "become", "chdir", "exec"];
+        assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+    });
+}
+
+#[test]
 fn a_failed_start_keeps_the_record_that_it_would_have_replaced() {
     alone("a_failed_start_keeps_the_record_that_it_would_have_replaced", |machine| {
         machine.cells.allocate(limited("a")).expect("allocate");

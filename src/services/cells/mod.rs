@@ -34,11 +34,6 @@ pub trait Runtime: Send + Sync + 'static {
         cell: CellName,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send;
-    fn list(&self) -> impl Future<Output = Result<Arc<Vec<CellInfo>>, Status>> + Send;
-    fn get(&self, cell: CellName) -> impl Future<Output = Result<CellInfo, Status>> + Send;
-    /// Answers when all of the cell stands still, or goes on as before.
-    fn freeze(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
-    fn thaw(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
     /// To its first process, or to `all` that it has started.
     fn signal(
         &self,
@@ -47,6 +42,11 @@ pub trait Runtime: Send + Sync + 'static {
         signal: SignalNumber,
         all: bool,
     ) -> impl Future<Output = Result<(), Status>> + Send;
+    fn list(&self) -> impl Future<Output = Result<Arc<Vec<CellInfo>>, Status>> + Send;
+    fn get(&self, cell: CellName) -> impl Future<Output = Result<CellInfo, Status>> + Send;
+    /// Answers when all of the cell stands still, or goes on as before.
+    fn freeze(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
+    fn thaw(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
 pub struct Cells<R> {
