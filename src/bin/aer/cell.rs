@@ -216,7 +216,7 @@ impl Free {
     }
 }
 
-/// list all cells as a tree, with what they use, their limits and what runs in them
+/// list all cells as a tree, with their usage, limits and what runs in them
 #[derive(FromArgs, Debug)]
 #[argh(
     subcommand,
@@ -224,7 +224,7 @@ impl Free {
     help_triggers("-h", "--help"),
     example = "aer cell list\naer cell list --json",
     note = "Below each cell stand, indented, its programs (those with a pid) and the cells\ninside it. Limits are shown by the names of the flags that set them.",
-    note = "CPU is processor time since the cell was allocated, MEM memory now, PIDS processes\nand threads now, each with all that is inside the cell. \"-\": not counted, as this\nkernel does so only where it has the controller, and cgroup v1 only where there is\na limit. --json has more of it, and exactly."
+    note = "CPU is processor time since the cell was allocated, MEM is memory, PIDS\nprocesses and threads, each with all that is inside the cell. \"-\" is not\ncounted: this kernel lacks the controller, or has cgroup v1 and there is no\nlimit. --json shows more, and exact numbers."
 )]
 struct List {}
 
@@ -307,7 +307,7 @@ impl Get {
     help_triggers("-h", "--help"),
     usage = "<cell>",
     example = "aer cell freeze web\naer cell thaw web",
-    note = "They keep their memory and notice nothing. Returns when all stand still, also in\nthe cells inside it. Nothing can be started in a frozen cell; stop and free work,\nbut a frozen program cannot handle SIGTERM and is killed at once."
+    note = "They keep their memory and notice nothing. Returns when all stand still, also\nin the cells inside it. Nothing can be started in a frozen cell; stop and free\nwork, but a frozen program cannot handle SIGTERM and is killed at once."
 )]
 struct Freeze {
     /// the cell
