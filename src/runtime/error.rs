@@ -2,7 +2,7 @@
 //! accepted, and what to do. Knows no status codes; [`Error::kind`] is what a caller maps to its own.
 
 use super::names::{CellName, ExecutableName};
-use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
+use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, RESTART_BYTES_HELD_MAX};
 use crate::sys::spawn::SpawnError;
 use nix::errno::Errno;
 use std::io;
@@ -35,7 +35,7 @@ pub enum Error {
     CellFreeing(CellName),
     #[error("cell \"{0}\" is frozen; thaw its cgroup first")]
     CellFrozen(CellName),
-    #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first")]
+    #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first, or all with force")]
     CellHasChildren { cell: CellName, children: String },
     #[error("there are {CELLS_MAX} cells, which is the limit; free one first")]
     TooManyCells,
@@ -60,6 +60,10 @@ pub enum Error {
         "there are {EXECUTABLES_MAX} executables, which is the limit; stop one first (one that has exited, too)"
     )]
     TooManyExecutables,
+    #[error(
+        "{RESTART_BYTES_HELD_MAX} bytes of executables are kept in order to start them again, the limit; stop one that is restarted, or start this one without restart"
+    )]
+    TooManyRestartBytes,
     #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .program))]
     Spawn { cell: CellName, executable: ExecutableName, program: String, failure: SpawnError },
     #[error("{object} still has processes after SIGKILL: {pids}; try again when they have ended")]
@@ -107,9 +111,10 @@ impl Error {
             Self::ExecutableStarting { .. } | Self::ControllerMissing { .. } | Self::PathTaken { .. } => {
                 Kind::FailedPrecondition
             }
-            Self::TooManyCells | Self::TooManyExecutablesInCell(_) | Self::TooManyExecutables => {
-                Kind::ResourceExhausted
-            }
+            Self::TooManyCells
+            | Self::TooManyExecutablesInCell(_)
+            | Self::TooManyExecutables
+            | Self::TooManyRestartBytes => Kind::ResourceExhausted,
             Self::BeyondParent { field, .. } => Kind::Invalid(field),
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,

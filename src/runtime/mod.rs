@@ -21,17 +21,22 @@ pub mod fuzz;
 mod info;
 mod launch;
 pub mod names;
+mod outcome;
 mod quote;
+mod record;
 mod registry;
+mod restart;
 pub mod spec;
 
-pub use cells::{Cells, CellsConfig};
+pub use cells::{Cells, CellsConfig, Restart, Restarted};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
-pub use info::{CellInfo, ExecutableInfo, ProcessState};
+pub use info::{CellInfo, ExecutableInfo, ExecutableState, ProcessInfo};
 pub use names::{CellName, ExecutableName};
+pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use quote::Quoted;
+pub use restart::{RestartCondition, RestartPolicy};
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};
 
 pub use crate::sys::pidfd::ExitReason;

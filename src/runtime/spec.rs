@@ -4,6 +4,7 @@ use super::cpu::CpuLimits;
 use super::cpuset::CpusetLimits;
 use super::names::{CellName, ExecutableName};
 use super::quote::Quoted;
+use super::restart::RestartPolicy;
 use crate::limits::{COMMAND_BYTES_MAX, DESCRIPTION_BYTES_MAX};
 use std::ffi::CString;
 use std::fmt;
@@ -23,6 +24,7 @@ pub struct ExecutableSpec {
     pub name: ExecutableName,
     pub command: Command,
     pub description: Description,
+    pub restart: RestartPolicy,
 }
 
 /// What the shell is given after `-c`: 1 to 131071 bytes without NUL.
@@ -46,6 +48,16 @@ pub enum SpecError {
     CommandNul { given: String },
     #[error("the description {given} is too long; accepted: at most {DESCRIPTION_BYTES_MAX} bytes")]
     DescriptionTooLong { given: String },
+}
+
+impl ExecutableSpec {
+    /// What it takes to keep it, about: whatever a peer may make long is counted.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.name.as_str().len()
+            + self.command.as_c_string().count_bytes()
+            + self.description.as_str().len()
+    }
 }
 
 impl Command {

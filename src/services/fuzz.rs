@@ -18,7 +18,7 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::HEADER_LIST_SOFT_BYTES_MAX;
 use crate::proto::aurae::runtime::v0::{CellServiceAllocateRequest, CellServiceListResponse};
 use crate::proto::{self, Method};
-use crate::runtime::{CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec};
+use crate::runtime::{CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec};
 
 /// Nothing here waits for anything, so that a few polls are plenty.
 const POLLS_MAX: usize = 16;
@@ -135,8 +135,12 @@ impl Runtime for Notebook {
         Err(Status::new(Code::NotFound, cell.to_string()))
     }
 
-    async fn free(&self, _: CellName, _: Option<Duration>) -> Result<(), Status> {
+    async fn free(&self, _: CellName, _: bool, _: Option<Duration>) -> Result<(), Status> {
         Ok(())
+    }
+
+    async fn wait(&self, cell: CellName, _: ExecutableName) -> Result<Ended, Status> {
+        Err(Status::new(Code::NotFound, cell.to_string()))
     }
 
     fn list(&self) -> Vec<CellInfo> {

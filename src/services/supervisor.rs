@@ -21,7 +21,8 @@ use crate::limits::{
     QUEUE_RETRY_DELAY, STARTS_MAX,
 };
 use crate::runtime::{
-    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit, Finish,
+    CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
+    ExecutableSpec, Exit, Finish, Restart, Restarted,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -35,12 +36,21 @@ pub struct Supervisor {
     /// Places for ends under way.
     ends: Arc<Semaphore>,
     starts: Arc<Starts>,
+    /// Closed when the daemon begins to stop.
+    open: (channel::Sender<()>, channel::Receiver<()>),
 }
 
 impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
     pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
-        Self { cells, pool, tasks, grace, ends: Arc::new(Semaphore::new(ENDS_MAX)), starts: Arc::default() }
+        let ends = Arc::new(Semaphore::new(ENDS_MAX));
+        Self { cells, pool, tasks, grace, ends, starts: Arc::default(), open: channel::bounded(1) }
+    }
+
+    /// The daemon begins to stop: nothing is started again, and those who wait for an end are sent away.
+    pub fn shut_down(&self) {
+        self.open.0.close();
+        self.cells.shut();
     }
 
     /// Whether the pool takes jobs and the cgroups can be used.
@@ -67,20 +77,16 @@ impl Supervisor {
     }
 
     /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end. Says how
-    /// many cells stay behind.
+    /// many cells stay behind, those inside them not counted.
     pub async fn close(&self) -> usize {
-        let mut levels = BTreeMap::new();
-        collect_levels(self.cells.list(), 0, &mut levels);
         let mut left = 0;
-        for level in levels.into_values().rev() {
-            for batch in level.chunks(ENDS_AT_STOP) {
-                let ends: Vec<_> =
-                    batch.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
-                for (cell, end) in ends {
-                    if let Err(status) = end.await {
-                        log::error!("cell {cell} stays behind: {status}");
-                        left += 1;
-                    }
+        for batch in self.cells.list().chunks(ENDS_AT_STOP) {
+            let begin = |cell: &CellInfo| self.begin_free(cell.spec.name.clone(), true, None);
+            let ends: Vec<_> = batch.iter().map(|cell| (&cell.spec.name, begin(cell))).collect();
+            for (cell, end) in ends {
+                if let Err(status) = end.await {
+                    log::error!("cell {cell} stays behind: {status}");
+                    left += 1;
                 }
             }
         }
@@ -94,9 +100,10 @@ impl Supervisor {
     fn begin_free(
         &self,
         cell: CellName,
+        force: bool,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send + use<> {
-        self.begin_end(grace, move |cells| cells.free(&cell))
+        self.begin_end(grace, move |cells| cells.free(&cell, force))
     }
 
     /// Begins an end with `begin` and sees it through, whether or not the caller stays to hear of it.
@@ -159,7 +166,12 @@ impl Supervisor {
         }
     }
 
-    /// Waits for a process to exit, then has it reaped.
+    /// Begins to wait for a process to exit.
+    fn begin_watch(&self, exit: Exit) {
+        self.tasks.spawn("the watch for an exit", self.clone().watch(exit));
+    }
+
+    /// Waits for a process to exit, then has it reaped, and started again if it is to be.
     async fn watch(self, exit: Exit) {
         let exit = match Async::new_nonblocking(exit) {
             Ok(exit) => exit,
@@ -172,9 +184,52 @@ impl Supervisor {
             Ok(exit) => self.run_step(move |cells| cells.exited(&exit)).await,
             Err(error) => return log::error!("an exit cannot be taken from the reactor: {error}"),
         };
-        if let Err(status) = reaped {
-            log::error!("reaping failed: {status}");
+        match reaped {
+            Ok(None) => {}
+            // On its own: what waits for most of its life is small.
+            Ok(Some(restart)) => self.tasks.spawn("a restart", self.clone().start_again(restart)),
+            Err(status) => log::error!("reaping failed: {status}"),
         }
+    }
+
+    /// Sees a restart through, until it runs or is not to be any more.
+    async fn start_again(self, mut restart: Restart) {
+        loop {
+            let completion = Arc::clone(&restart.completion);
+            let over = async {
+                ended(&completion).await;
+                None
+            };
+            let due = async {
+                Timer::after(restart.delay).await;
+                Some(self.starts.turn(restart.cell()).await)
+            };
+            let Some(turn) = over.or(due).await else { return };
+            match self.restart(restart, turn).await {
+                Ok(Some(later)) => restart = later,
+                Ok(None) => return,
+                Err(status) => return log::error!("a restart failed: {status}"),
+            }
+        }
+    }
+
+    /// One try, in the way of a start. What to do later, if anything.
+    async fn restart(&self, restart: Restart, turn: Turn) -> Result<Option<Restart>, Status> {
+        let supervisor = self.clone();
+        // Steps are asked for again when the pool is full; this one can be taken once.
+        let once = Arc::new(Mutex::new(Some((restart, turn))));
+        self.run_step(move |cells| {
+            let (restart, _turn) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            match cells.restart(restart) {
+                Restarted::Running(started) => {
+                    supervisor.begin_watch(started.exit);
+                    None
+                }
+                Restarted::Later(restart) => Some(restart),
+                Restarted::Over => None,
+            }
+        })
+        .await
     }
 
     /// From SIGTERM, which has been sent, to nothing left: waits out the grace period, kills, waits again.
@@ -204,8 +259,11 @@ impl Supervisor {
             // First of all: another caller may have finished it, and the path be that of the next cell of the name.
             let finished = ending.clone();
             let outcome = self.run_step(move |cells| cells.finish(&finished)).await?;
-            if outcome.map_err(|error| status(&error))? == Finish::Done {
-                return Ok(true);
+            match outcome.map_err(|error| status(&error))? {
+                Finish::Done => return Ok(true),
+                // Each time some less is left, so that this ends.
+                Finish::Partly => continue,
+                Finish::Busy => {}
             }
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -316,11 +374,14 @@ fn rejected(why: Rejected) -> Status {
     }
 }
 
-/// The names of all cells, by how deep they are.
-fn collect_levels(cells: Vec<CellInfo>, depth: usize, levels: &mut BTreeMap<usize, Vec<CellName>>) {
-    for cell in cells {
-        levels.entry(depth).or_default().push(cell.spec.name);
-        collect_levels(cell.children, depth + 1, levels);
+/// Waits for an executable to end.
+async fn ended(completion: &Completion) -> Option<Ended> {
+    loop {
+        let told = completion.listen();
+        if let Some(end) = completion.end() {
+            return end.clone();
+        }
+        told.await;
     }
 }
 
@@ -340,7 +401,7 @@ impl Runtime for Supervisor {
             let _turn = turn;
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
-            supervisor.tasks.spawn("the watch for an exit", supervisor.clone().watch(started.exit));
+            supervisor.begin_watch(started.exit);
             Ok(started.pid)
         })
         .await
@@ -355,8 +416,20 @@ impl Runtime for Supervisor {
         self.begin_end(grace, move |cells| cells.stop(&cell, &executable)).await
     }
 
-    async fn free(&self, cell: CellName, grace: Option<Duration>) -> Result<(), Status> {
-        self.begin_free(cell, grace).await
+    async fn free(&self, cell: CellName, force: bool, grace: Option<Duration>) -> Result<(), Status> {
+        self.begin_free(cell, force, grace).await
+    }
+
+    async fn wait(&self, cell: CellName, executable: ExecutableName) -> Result<Ended, Status> {
+        let completion = self.cells.completion(&cell, &executable).map_err(|error| status(&error))?;
+        let end = async { Ok(ended(&completion).await) };
+        let stopping = async {
+            // Nothing is ever sent.
+            let _ = self.open.1.recv().await;
+            Err(Status::new(Code::Unavailable, "the daemon is stopping"))
+        };
+        let never = || status(&Error::NoSuchExecutable { cell, executable });
+        end.or(stopping).await?.ok_or_else(never)
     }
 
     fn list(&self) -> Vec<CellInfo> {

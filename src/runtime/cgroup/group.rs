@@ -38,6 +38,10 @@ impl Group {
         Self { version, path }
     }
 
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -14,11 +14,13 @@ mod group;
 mod hierarchy;
 mod membership;
 mod mountinfo;
+mod oom;
 mod sweep;
 mod tree;
 
 pub use group::{Changes, Group, Removal};
 pub use hierarchy::Hierarchies;
+pub use oom::MemoryCounts;
 pub use tree::Tree;
 
 /// Which interface a cgroup directory has.

@@ -2,7 +2,7 @@
 
 use super::{Violations, refuse_unbuilt};
 use crate::grpc::status::Status;
-use crate::proto::aurae::runtime::v0::Executable;
+use crate::proto::aurae::runtime::v0::{Executable, RestartCondition, RestartPolicy};
 use crate::runtime::{self, CellName, ExecutableName, ExecutableSpec};
 
 pub fn parse_start(
@@ -23,16 +23,34 @@ pub fn parse_start(
         ("executable.no_new_privileges", executable.no_new_privileges),
         ("executable.capabilities", executable.capabilities.is_some()),
         ("executable.stdin", executable.stdin.is_some()),
-        ("executable.restart", executable.restart.is_some()),
     ])?;
     let name = bad.check("executable.name", ExecutableName::parse(&executable.name));
     let command = bad.check("executable.command", runtime::Command::parse(&executable.command));
     let description =
         bad.check("executable.description", runtime::Description::parse(&executable.description));
+    let restart = executable.restart.map(|policy| parse_restart(policy, &mut bad)).unwrap_or_default();
     match (cell, name, command, description) {
-        (Some(cell), Some(name), Some(command), Some(description)) => {
-            Ok((cell, ExecutableSpec { name, command, description }))
+        (Some(cell), Some(name), Some(command), Some(description)) if bad.0.is_empty() => {
+            Ok((cell, ExecutableSpec { name, command, description, restart }))
         }
         _ => Err(bad.into_status()),
     }
+}
+
+fn parse_restart(policy: RestartPolicy, bad: &mut Violations) -> runtime::RestartPolicy {
+    let condition = match RestartCondition::try_from(policy.condition) {
+        Ok(RestartCondition::Unspecified | RestartCondition::Never) => runtime::RestartCondition::Never,
+        Ok(RestartCondition::OnFailure) => runtime::RestartCondition::OnFailure,
+        Ok(RestartCondition::Always) => runtime::RestartCondition::Always,
+        Err(_) => {
+            let why =
+                format!("{} is unknown; accepted: 0 to 3, never, on failure and always", policy.condition);
+            bad.add("executable.restart.condition", &why);
+            return runtime::RestartPolicy::default();
+        }
+    };
+    if condition == runtime::RestartCondition::Never && policy.max_restarts.is_some() {
+        bad.add("executable.restart.max_restarts", &"has no meaning without a condition; set both or none");
+    }
+    runtime::RestartPolicy { condition, max_restarts: policy.max_restarts }
 }
