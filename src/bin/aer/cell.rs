@@ -10,6 +10,7 @@ use auraed::proto::CellServiceClient;
 use auraed::proto::aurae::runtime::v0 as api;
 
 use crate::output::{Answer, printable};
+use crate::wait::Wait;
 use crate::{json, listing, shell};
 
 /// make and free cells, start and stop programs in them
@@ -34,6 +35,7 @@ enum Verb {
     Allocate(Allocate),
     Start(Start),
     Stop(Stop),
+    Wait(Wait),
     Free(Free),
     List(List),
 }
@@ -47,6 +49,7 @@ impl CellCommand {
             Verb::Allocate(verb) => verb.run(cells).await,
             Verb::Start(verb) => verb.run(cells).await,
             Verb::Stop(verb) => verb.run(cells).await,
+            Verb::Wait(verb) => verb.run(cells).await,
             Verb::Free(verb) => verb.run(cells).await,
             Verb::List(verb) => verb.run(cells).await,
         }
@@ -57,8 +60,13 @@ impl CellCommand {
         let grace = |ms: Option<u32>| ms.map_or(STOP_GRACE, |ms| Duration::from_millis(ms.into()));
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
-            Verb::Allocate(_) | Verb::Start(_) | Verb::List(_) => Duration::ZERO,
+            Verb::Allocate(_) | Verb::Start(_) | Verb::Wait(_) | Verb::List(_) => Duration::ZERO,
         }
+    }
+
+    /// It takes as long as a program runs.
+    pub fn is_patient(&self) -> bool {
+        matches!(self.verb, Verb::Wait(_))
     }
 
     /// Refuses what argh cannot; `words_after_dashes` stood behind the first `--` of the command line.
@@ -70,7 +78,7 @@ impl CellCommand {
     }
 }
 
-type Cells<'a> = CellServiceClient<'a, Channel>;
+pub type Cells<'a> = CellServiceClient<'a, Channel>;
 
 /// make a cell and set its limits; starts nothing
 #[derive(FromArgs, Debug)]
@@ -138,11 +146,13 @@ impl Allocate {
     subcommand,
     name = "start",
     help_triggers("-h", "--help"),
-    usage = "<cell> <name> [--description <text>] -- <command>...",
+    usage = "<cell> <name> [--description <text>] [--restart <when>] -- <command>...",
     example = "A program and its arguments; each arrives as it was typed:\n  aer cell start web sleeper -- sleep 4000\n  aer cell start web greeter -- sh -c 'echo hello there; sleep 9'",
     example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done >/tmp/dates'",
     note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
-    note = "When it has exited, aer cell list says how; it is listed until aer cell stop,\nor until its name is used again."
+    example = "A program that is started again when it fails, up to five times in a row:\n  aer cell start web server --restart on-failure:5 -- python3 -m http.server",
+    note = "When it has exited, aer cell list says how, and aer cell wait exits in the same\nway. It is listed until aer cell stop, or until its name is used again.",
+    note = "A restart comes 100 ms after the exit, and twice as long after each further one,\nup to 30 seconds. A run of 10 seconds begins count and delays anew."
 )]
 struct Start {
     /// the cell to run in
@@ -156,6 +166,10 @@ struct Start {
     /// a text for people; aer cell list shows it
     #[argh(option, default = "String::new()")]
     description: String,
+
+    /// what to do when it exits: no, on-failure or always; with :N, at most N restarts in a row
+    #[argh(option, from_str_fn(parse_restart))]
+    restart: Option<api::RestartPolicy>,
 
     /// the program and its arguments, or one line for the shell
     #[argh(positional, arg_name = "command")]
@@ -187,8 +201,13 @@ impl Start {
 
     fn request(self) -> api::CellServiceStartRequest {
         let command = shell::command_line(&self.command);
-        let executable =
-            api::Executable { name: self.name, command, description: self.description, ..Default::default() };
+        let executable = api::Executable {
+            name: self.name,
+            command,
+            description: self.description,
+            restart: self.restart,
+            ..Default::default()
+        };
         api::CellServiceStartRequest {
             cell_name: self.cell,
             executable: Some(executable),
@@ -197,7 +216,23 @@ impl Start {
     }
 }
 
-/// end a program with all that it started, and free its name
+/// `on-failure`, `always:3`.
+fn parse_restart(text: &str) -> Result<api::RestartPolicy, String> {
+    let refused = || format!("{text:?} is not one of no, on-failure, on-failure:N, always and always:N");
+    let (condition, max) = match text.split_once(':') {
+        Some((condition, max)) => (condition, Some(max.parse().map_err(|_| refused())?)),
+        None => (text, None),
+    };
+    let condition = match condition {
+        "no" if max.is_none() => api::RestartCondition::Never,
+        "on-failure" => api::RestartCondition::OnFailure,
+        "always" => api::RestartCondition::Always,
+        _ => return Err(refused()),
+    };
+    Ok(api::RestartPolicy { condition: condition.into(), max_restarts: max })
+}
+
+/// end a program with all that it started
 #[derive(FromArgs, Debug)]
 #[argh(
     subcommand,
@@ -206,6 +241,7 @@ impl Start {
     usage = "<cell> <name> [--grace-ms <n>]",
     example = "aer cell stop web sleeper\naer cell stop web sleeper --grace-ms 0",
     note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone.",
+    note = "It is listed as exited then, and its name may be used again. One that has exited\nis listed no longer after it is stopped, once more.",
     note = "The call may take --timeout-ms plus --grace-ms; when that is not given, plus\n5000, the daemon's own default."
 )]
 struct Stop {
@@ -241,15 +277,19 @@ impl Stop {
     subcommand,
     name = "free",
     help_triggers("-h", "--help"),
-    usage = "<cell> [--grace-ms <n>]",
-    example = "aer cell free web\naer cell free web/api --grace-ms 20000",
-    note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone. A cell that has cells inside it is refused.",
+    usage = "<cell> [--force] [--grace-ms <n>]",
+    example = "aer cell free web\naer cell free web/api --grace-ms 20000\naer cell free web --force",
+    note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone. A cell that has cells inside it is refused without --force.",
     note = "The call may take --timeout-ms plus --grace-ms; when that is not given, plus\n5000, the daemon's own default."
 )]
 struct Free {
     /// the cell
     #[argh(positional, arg_name = "cell")]
     cell: String,
+
+    /// free the cells inside it, too; all programs get SIGTERM at once
+    #[argh(switch)]
+    force: bool,
 
     /// milliseconds between SIGTERM and SIGKILL. 0: kill at once. Default: the daemon's
     #[argh(option)]
@@ -262,7 +302,7 @@ impl Free {
         let request = api::CellServiceFreeRequest {
             cell_name: self.cell,
             grace_period_ms: self.grace_ms,
-            ..Default::default()
+            force: self.force,
         };
         cells.free(&request).await?;
         Ok(Answer::new(json::empty(), text))
@@ -288,7 +328,7 @@ impl List {
 }
 
 /// A name in a sentence; in quotes where it would read as a part of it.
-fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let name = printable(name);
     if name.contains(' ') || name.is_empty() { format!("\"{name}\"") } else { name }
 }
@@ -336,6 +376,26 @@ mod tests {
         }
         assert!(started(&["web", "sleeper", "--"]).expect_err("no command").contains("a command is missing"));
         assert!(started(&["web", "--"]).expect_err("no name").contains("name"));
+    }
+
+    #[test]
+    fn a_restart_is_said_in_a_word() {
+        use api::RestartCondition::{Always, Never, OnFailure};
+        for (text, condition, max_restarts) in [
+            ("no", Never, None),
+            ("on-failure", OnFailure, None),
+            ("on-failure:5", OnFailure, Some(5)),
+            ("always", Always, None),
+            ("always:0", Always, Some(0)),
+        ] {
+            let policy = api::RestartPolicy { condition: condition.into(), max_restarts };
+            let request = started(&["web", "x", "--restart", text, "--", "y"]).expect("right");
+            assert_eq!(request.executable.and_then(|executable| executable.restart), Some(policy), "{text}");
+        }
+        for text in ["", "never", "no:1", "always:", "always:-1", "always:4294967296", "Always"] {
+            let refusal = started(&["web", "x", "--restart", text, "--", "y"]).expect_err("wrong");
+            assert!(refusal.contains("is not one of no, on-failure"), "{text}: {refusal}");
+        }
     }
 
     #[test]
