@@ -159,6 +159,7 @@ impl Daemon {
         log::info!("{signal}: stopping; once more to cut it short");
         let Self { vitals, supervisor, server, stop } = self;
         vitals.shut_down();
+        supervisor.shut_down();
         drop(stop);
         let in_order = async {
             while server.connections() > 0 {

@@ -169,7 +169,8 @@ pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + ANSWER_BYTES_HELD_MAX
     + POOL_QUEUE_MAX * JOB_BYTES
     + CELLS_MAX * CELL_BYTES
-    + EXECUTABLES_MAX * EXECUTABLE_BYTES;
+    + EXECUTABLES_MAX * EXECUTABLE_BYTES
+    + RESTART_BYTES_HELD_MAX;
 
 /// The limits that an operator may want to know, one a line.
 pub fn table() -> String {
@@ -177,6 +178,7 @@ pub fn table() -> String {
         ("cells", CELLS_MAX.to_string()),
         ("executables in all", EXECUTABLES_MAX.to_string()),
         ("executables per cell", EXECUTABLES_PER_CELL_MAX.to_string()),
+        ("kept for restarts in all", kib(RESTART_BYTES_HELD_MAX)),
         ("connections", CONNECTIONS_MAX.to_string()),
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
@@ -248,6 +250,10 @@ pub const EXECUTABLES_PER_CELL_MAX: usize = 1024;
 /// Executables in all cells. Each holds a descriptor while it runs, and at most 1.6 KiB of names and state: 6.4 MiB in all.
 pub const EXECUTABLES_MAX: usize = 4096;
 
+/// What is kept of executables in order to start them again, over all of them: some thousand ordinary ones, or ten with
+/// all that may be long at its longest.
+pub const RESTART_BYTES_HELD_MAX: usize = 4 << 20;
+
 /// Largest `weight` (cgroup-v2.rst, "cpu.weight").
 pub const CPU_WEIGHT_MAX: u16 = 10_000;
 
@@ -290,6 +296,10 @@ pub const SIGNAL_ROUNDS_MAX: usize = 16;
 pub const SWEEP_MS_MAX: u64 = 5_000;
 
 const _: () = assert!(EXECUTABLES_PER_CELL_MAX <= EXECUTABLES_MAX);
+const _: () = assert!(RESTART_DELAY_MIN.as_millis() <= RESTART_DELAY_MAX.as_millis());
+// The largest executable can always be kept, some times over.
+const _: () =
+    assert!(RESTART_BYTES_HELD_MAX >= 8 * (ARGUMENTS_BYTES_MAX + ENVIRONMENT_BYTES_MAX + STDIN_BYTES_MAX));
 const _: () = assert!(ENDS_AT_STOP < POOL_QUEUE_MAX && ENDS_AT_STOP < ENDS_MAX);
 const _: () = assert!((CELL_DEPTH_MAX + 2) * 64 + LEAF_DEPTH_MAX * 256 < 4096 - 512);
 const _: () =
@@ -314,6 +324,16 @@ pub const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const FREEZE_POLL_MIN: Duration = Duration::from_millis(1);
 /// … this.
 pub const FREEZE_POLL_MAX: Duration = Duration::from_millis(50);
+/// Cells that are removed in one step when a tree of them is freed: some milliseconds on a thread of the pool.
+pub const FREED_IN_A_STEP: usize = 64;
+/// From the exit of an executable to its first restart; each further one waits twice as long …
+pub const RESTART_DELAY_MIN: Duration = Duration::from_millis(100);
+/// … up to this: soon enough for what comes back by itself, and next to nothing where it does not.
+pub const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Whoever runs for so long has not failed at its start: delay and count of restarts begin anew.
+pub const RESTART_GOOD_RUN: Duration = Duration::from_secs(10);
+/// Before a restart that could not be tried (its cell is frozen, or the last run is not gone yet) is tried again.
+pub const RESTART_HINDERED_DELAY: Duration = Duration::from_secs(1);
 /// Between two looks at a cgroup whose kernel cannot tell when it is empty (cgroup v1 without v2).
 pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Between two tries to remove a cgroup that the kernel still calls busy, as it may for some hundred milliseconds.

@@ -133,8 +133,12 @@ fn the_daemon_gets_what_was_typed() {
     };
     assert_eq!(daemon.last(), format!("{signal:?}"));
 
-    daemon.answer("cell free web");
-    let free = CellServiceFreeRequest { cell_name: "web".to_owned(), ..CellServiceFreeRequest::default() };
+    daemon.answer("cell free web --force");
+    let free = CellServiceFreeRequest {
+        cell_name: "web".to_owned(),
+        force: true,
+        ..CellServiceFreeRequest::default()
+    };
     assert_eq!(daemon.last(), format!("{free:?}"));
 
     daemon.answer("cell freeze web/api");
@@ -143,6 +147,29 @@ fn the_daemon_gets_what_was_typed() {
     daemon.answer("cell thaw web/api");
     let thaw = CellServiceThawRequest { cell_name: "web/api".to_owned() };
     assert_eq!(daemon.last(), format!("{thaw:?}"));
+}
+
+#[test]
+fn waiting_ends_as_the_program_did() {
+    let daemon = Daemon::start();
+    let crash = r#"{"exitSignal":11,"pid":4711,"restarts":2}"#;
+    let crash: serde_json::Value = serde_json::from_str(crash).expect("the test holds JSON");
+    for (arguments, code, stdout, stderr) in [
+        ("cell wait web 0", 0, "0 in web exited with 0\n".to_owned(), ""),
+        ("cell wait web 77", 77, "77 in web exited with 77\n".to_owned(), ""),
+        ("cell wait web crasher", 139, "crasher in web killed by SIGSEGV\n".to_owned(), ""),
+        ("cell wait web crasher --json", 139, format!("{crash:#}\n"), ""),
+        (
+            "cell wait web/api hog",
+            137,
+            "hog in web/api killed by SIGKILL\n".to_owned(),
+            "killed: out of memory (limit of cell web)\n",
+        ),
+    ] {
+        let output = daemon.run(arguments.split(' '));
+        let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
+        assert_eq!(got, (Some(code), stdout.as_str(), stderr), "{arguments}");
+    }
 }
 
 #[test]
@@ -486,6 +513,20 @@ impl CellService for Fake {
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.note(format!("{request:?}"));
         Ok(CellServiceThawResponse {})
+    }
+
+    async fn wait(&self, request: CellServiceWaitRequest) -> Result<CellServiceWaitResponse, Status> {
+        let ended = CellServiceWaitResponse { pid: 4711, ..CellServiceWaitResponse::default() };
+        Ok(match request.executable_name.as_str() {
+            "hog" => CellServiceWaitResponse {
+                exit_signal: Some(9),
+                oom_killed: true,
+                oom_cell_name: "web".to_owned(),
+                ..ended
+            },
+            "crasher" => CellServiceWaitResponse { exit_signal: Some(11), restarts: 2, ..ended },
+            code => CellServiceWaitResponse { exit_code: code.parse().ok(), ..ended },
+        })
     }
 
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {

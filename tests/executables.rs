@@ -98,7 +98,7 @@ impl Machine {
     }
 
     fn stop_all(&self) {
-        let ending = self.cells.free(&cell()).expect("free");
+        let ending = self.cells.free(&cell(), false).expect("free");
         self.cells.kill(&ending).expect("kill");
         let deadline = Instant::now() + PATIENCE;
         while self.cells.finish(&ending).expect("finish") == Finish::Busy {

@@ -8,7 +8,7 @@ use auraed::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use auraed::runtime::cpuset::{CpusetLimits, IdList};
 use auraed::runtime::{
     CellInfo, CellName, CellSpec, Cells, CellsConfig, Command, Description, Ending, Error, ErrorKind,
-    ExecutableName, ExecutableSpec, ExitReason, Finish, ProcessState, Program, Started,
+    ExecutableName, ExecutableSpec, ExecutableState, ExitReason, Finish, Program, Started,
 };
 use auraed::sys::open_files::OpenFilesLimit;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -74,7 +74,7 @@ impl Machine {
     }
 
     fn free(&self, cell: &str) {
-        self.end(self.cells.free(&cell_name(cell)).expect("free"), PATIENCE);
+        self.end(self.cells.free(&cell_name(cell), false).expect("free"), PATIENCE);
     }
 
     /// What a service does: waits for the grace period, kills, waits, finishes.
@@ -264,11 +264,15 @@ fn a_process_lives_in_its_cell_and_both_go() {
     assert_eq!((cell.spec, cell.freeing, cell.children.len()), (spec("web"), false, 0));
     let [listed] = &cell.executables[..] else { panic!("one executable") };
     assert_eq!((listed.name.as_str(), listed.description.as_str()), ("sleep 1000", "a test"));
-    assert_eq!(listed.process, ProcessState::Running { pid: started.pid });
+    assert_eq!(listed.state, ExecutableState::Running);
+    assert_eq!(listed.process.map(|process| process.pid), Some(started.pid));
 
     machine.stop("web", "sleep 1000");
     assert!(!is_there(started.pid), "neither process nor zombie");
     assert_eq!(started.exit.reason(), Some(ExitReason::Signal(15)));
+    let listed = only(machine.cells.list()).executables.remove(0);
+    assert_eq!((listed.state, listed.stopping), (ExecutableState::Exited, false));
+    machine.stop("web", "sleep 1000");
     assert_eq!(only(machine.cells.list()).executables, []);
     machine.free("web");
     assert_eq!((machine.directories("web"), machine.cells.list()), (vec![], vec![]));
@@ -439,7 +443,7 @@ fn sigterm_may_be_ignored_and_sigkill_may_not() {
     let Some(machine) = Machine::new("stubborn") else { return };
     machine.allocate("web");
     let started = machine.start_stubborn("web", "job");
-    let ending = machine.cells.free(&cell_name("web")).expect("free");
+    let ending = machine.cells.free(&cell_name("web"), false).expect("free");
     assert!(!wait_until_empty(&ending, Duration::from_millis(200)), "SIGTERM is ignored");
     assert_eq!(machine.cells.finish(&ending).expect("finish"), Finish::Busy);
     assert!(only(machine.cells.list()).freeing);
@@ -495,8 +499,10 @@ fn a_name_is_free_again_after_its_exit() {
     for code in [7, 8] {
         let started = machine.start("web", "job", &format!("exit {code}"));
         assert_eq!(machine.wait_for_exit(&started), ExitReason::Code(code));
-        let listed = only(machine.cells.list()).executables[0].process;
-        assert_eq!(listed, ProcessState::Exited { pid: started.pid, reason: ExitReason::Code(code) });
+        let listed = only(machine.cells.list()).executables.remove(0);
+        assert_eq!(listed.state, ExecutableState::Exited);
+        assert_eq!(listed.process.map(|process| process.pid), Some(started.pid));
+        assert_eq!(listed.outcome.map(|outcome| outcome.reason), Some(ExitReason::Code(code)));
         assert!(!is_there(started.pid), "reaped at once");
     }
     machine.stop("web", "job");
@@ -515,7 +521,7 @@ fn daemonised_children_keep_the_name_until_stop() {
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     assert!(error.to_string().contains("still run"), "{error}");
     let listed = only(machine.cells.list()).executables;
-    assert!(matches!(listed[0].process, ProcessState::Exited { .. }), "a refusal changes nothing");
+    assert_eq!(listed[0].state, ExecutableState::Exited, "a refusal changes nothing");
     machine.stop("web", "job");
     assert_eq!(processes_of(&machine, "web"), BTreeSet::new());
     machine.free("web");
@@ -531,7 +537,7 @@ fn cells_nest() {
     let inner = machine.start("a/b/c", "job", "exec sleep 1000");
     let outer = machine.start("a", "job", "exec sleep 1000");
     assert!(proc_file(inner.pid, "cgroup").contains(&format!("{}/a/b/c/exec_", machine.config.slice)));
-    let error = machine.cells.free(&cell_name("a")).expect_err("has a child");
+    let error = machine.cells.free(&cell_name("a"), false).expect_err("has a child");
     assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
     assert!(error.to_string().contains("\"a/b\""), "{error}");
     assert!(is_there(outer.pid), "a refusal ends nothing");
@@ -584,7 +590,7 @@ fn two_ends_at_once_both_succeed() {
             scope.spawn(|| machine.end(other, PATIENCE));
         });
         assert!(!is_there(started.pid), "round {round}");
-        let free = || machine.cells.free(&cell_name("web")).expect("free");
+        let free = || machine.cells.free(&cell_name("web"), false).expect("free");
         let (one, other) = (free(), free());
         thread::scope(|scope| {
             scope.spawn(|| machine.end(one, PATIENCE));
@@ -621,7 +627,7 @@ fn a_process_may_make_threaded_cgroups_in_its_leaf() {
         let leaf = memberships.lines().find_map(|line| line.split_once("/exec_")).expect("leaf").1;
         let leafs = machine.directories("web").into_iter().map(|d| d.join(format!("exec_{leaf}")));
         let Some(leaf) = leafs.into_iter().find(|leaf| leaf.join("cgroup.type").exists()) else {
-            machine.end(machine.cells.free(&cell_name("web")).expect("free"), Duration::ZERO);
+            machine.end(machine.cells.free(&cell_name("web"), false).expect("free"), Duration::ZERO);
             return eprintln!("skipped: cgroup v1 has no threaded cgroups");
         };
         let inner = leaf.join("inner");
@@ -685,7 +691,7 @@ fn nothing_is_started_in_a_frozen_cell() {
     let late = machine.cells.start(&cell_name("web"), executable("late", "true"));
     assert_eq!(kind(late), Some(ErrorKind::FailedPrecondition));
     // A frozen process does not see SIGTERM: it takes the whole grace period.
-    machine.end(machine.cells.free(&cell_name("web")).expect("free"), Duration::ZERO);
+    machine.end(machine.cells.free(&cell_name("web"), false).expect("free"), Duration::ZERO);
     assert!(!is_there(started.pid), "a frozen cell can be freed");
 }
 
@@ -695,7 +701,7 @@ fn two_frees_at_once_leave_the_next_cell_of_the_name_alone() {
     for _ in 0..50 {
         machine.allocate("web");
         machine.start("web", "job", "exec sleep 1000");
-        let free = || machine.cells.free(&cell_name("web")).expect("free");
+        let free = || machine.cells.free(&cell_name("web"), false).expect("free");
         let (one, other) = (free(), free());
         thread::scope(|scope| {
             scope.spawn(|| machine.end(one, PATIENCE));
@@ -721,7 +727,7 @@ fn emptiness_is_announced() {
     let Some(machine) = Machine::new("announced") else { return };
     machine.allocate("web");
     machine.start_stubborn("web", "job");
-    let ending = machine.cells.free(&cell_name("web")).expect("free");
+    let ending = machine.cells.free(&cell_name("web"), false).expect("free");
     let emptied = ending.watch().expect("watch");
     assert!(!emptied.is_empty().expect("is_empty"));
     let Some(fd) = emptied.readiness() else {

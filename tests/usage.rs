@@ -91,7 +91,7 @@ impl Machine {
     }
 
     fn free(&self, cell: &str) {
-        block_on(self.supervisor.free(cell_name(cell), None)).expect("free");
+        block_on(self.supervisor.free(cell_name(cell), false, None)).expect("free");
     }
 
     fn try_freeze(&self, cell: &str) -> Result<(), Status> {
@@ -342,7 +342,7 @@ fn what_cannot_be_frozen_says_why() {
 
     machine.allocate("web");
     // Begun, and not finished.
-    let ending = machine.cells.free(&cell_name("web")).expect("free");
+    let ending = machine.cells.free(&cell_name("web"), false).expect("free");
     let refused = machine.try_freeze("web").expect_err("it is being freed");
     assert_eq!(refused.code, Code::FailedPrecondition, "{refused}");
     assert!(machine.get("web").freeing && !machine.get("web").frozen);

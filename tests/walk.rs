@@ -31,9 +31,13 @@ fn a_cell_lives_and_dies() {
     let cgroups = std::fs::read_to_string(process.join("cgroup")).expect("the process runs");
     assert!(cgroups.lines().any(|line| line.contains("/web/")), "{cgroups}");
 
-    let executable = json!({ "name": "a sleeper", "pid": pid, "state": "CELL_EXECUTABLE_STATE_RUNNING" });
     let web = &daemon.ask(&["cell", "list"])["cells"][0];
+    let started_ms = &web["executables"][0]["startedMs"];
+    let executable = json!({
+        "name": "a sleeper", "pid": pid, "state": "CELL_EXECUTABLE_STATE_RUNNING", "startedMs": started_ms
+    });
     assert_eq!(web["executables"], json!([executable]));
+    assert!(started_ms.as_str().is_some_and(|ms| ms.len() == 13), "{started_ms} is no time in milliseconds");
     assert_eq!(web["cell"], json!({ "name": "web", "cpu": { "weight": "200" } }));
     assert_eq!(web["children"].as_array().map(Vec::len), Some(1));
     assert_eq!(web["children"][0]["cell"], json!({ "name": "web/api" }));
@@ -53,6 +57,8 @@ fn a_cell_lives_and_dies() {
 
     assert_eq!(daemon.ask(&["cell", "stop", "web", "a sleeper"]), json!({}));
     assert!(!process.exists(), "{} is left", process.display());
+    assert_eq!(daemon.ask(&["cell", "list"])["cells"][0]["executables"][0]["exitSignal"], 15);
+    assert_eq!(daemon.ask(&["cell", "stop", "web", "a sleeper"]), json!({}), "and is listed no longer");
     assert_eq!(daemon.refusal(&["cell", "stop", "web", "a sleeper"]), "NOT_FOUND");
 
     daemon.ask(&["cell", "free", "web/api"]);

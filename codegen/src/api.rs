@@ -14,7 +14,6 @@ use crate::fingerprint::files_below;
 const PLANNED: &[&str] = &[
     "/aurae.observe.v0.ObserveService/",
     "/aurae.runtime.v0.CellService/Update",
-    "/aurae.runtime.v0.CellService/Wait",
     "/aurae.runtime.v0.PodService/",
 ];
 

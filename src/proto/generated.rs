@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 6473259b2ab2665d.
+// Made from inputs with the fingerprint 73dc1f5416f96dc0.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -196,8 +196,8 @@ impl Method {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
             Method::ObserveServiceGetSubProcessStream | Method::CellServiceUpdate |
-            Method::CellServiceWait | Method::PodServiceAllocate |
-            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
+            Method::PodServiceAllocate | Method::PodServiceStart | Method::PodServiceStop
+            | Method::PodServiceFree
         )
     }
 }
@@ -234,6 +234,9 @@ where
         Method::CellServiceThaw => {
             unary(input, |request| CellService::thaw(services, request))
         }
+        Method::CellServiceWait => {
+            unary(input, |request| CellService::wait(services, request))
+        }
         Method::CellServiceSignal => {
             unary(input, |request| CellService::signal(services, request))
         }
@@ -257,7 +260,6 @@ where
         Method::ObserveServiceGetAuraeDaemonLogStream
         | Method::ObserveServiceGetSubProcessStream
         | Method::CellServiceUpdate
-        | Method::CellServiceWait
         | Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
@@ -324,10 +326,11 @@ pub trait CellService: Send + Sync {
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceStartResponse, Status>,
     > + Send;
-    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. It is listed as
-    /// exited from then on, until its name is used again or its cell is freed. An executable that has exited, by itself or by
-    /// an earlier Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and
-    /// for a name that never was, the answer is NOT_FOUND.
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone; it is not restarted
+    /// after that. It is listed as exited from then on, until its name is used again or its cell is freed, or until there are
+    /// as many executables as there may be and its place is needed. An executable that has exited, by itself or by an earlier
+    /// Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and for a name
+    /// that never was, the answer is NOT_FOUND. Stops of one executable at the same time succeed together, as one.
     fn stop(
         &self,
         request: aurae::runtime::v0::CellServiceStopRequest,
@@ -367,6 +370,15 @@ pub trait CellService: Send + Sync {
         request: aurae::runtime::v0::CellServiceThawRequest,
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
+    > + Send;
+    /// Answers when an executable has ended, and how; at once if it has ended before. It has ended when its first process
+    /// has, and is not to be restarted; what that started may still run. A name that is not there is NOT_FOUND, also when it
+    /// goes because the executable could not be started.
+    fn wait(
+        &self,
+        request: aurae::runtime::v0::CellServiceWaitRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceWaitResponse, Status>,
     > + Send;
     /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
     /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
@@ -418,10 +430,11 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     > {
         ask(self.channel, Method::CellServiceStart.path(), request)
     }
-    /// Ends one executable of a cell with all processes that it started, and answers when they are gone. It is listed as
-    /// exited from then on, until its name is used again or its cell is freed. An executable that has exited, by itself or by
-    /// an earlier Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and
-    /// for a name that never was, the answer is NOT_FOUND.
+    /// Ends one executable of a cell with all processes that it started, and answers when they are gone; it is not restarted
+    /// after that. It is listed as exited from then on, until its name is used again or its cell is freed, or until there are
+    /// as many executables as there may be and its place is needed. An executable that has exited, by itself or by an earlier
+    /// Stop, can be stopped once more: that ends what it left running, and has it listed no longer. After that, and for a name
+    /// that never was, the answer is NOT_FOUND. Stops of one executable at the same time succeed together, as one.
     pub fn stop(
         &self,
         request: &aurae::runtime::v0::CellServiceStopRequest,
@@ -471,6 +484,17 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         Output = Result<aurae::runtime::v0::CellServiceThawResponse, Status>,
     > {
         ask(self.channel, Method::CellServiceThaw.path(), request)
+    }
+    /// Answers when an executable has ended, and how; at once if it has ended before. It has ended when its first process
+    /// has, and is not to be restarted; what that started may still run. A name that is not there is NOT_FOUND, also when it
+    /// goes because the executable could not be started.
+    pub fn wait(
+        &self,
+        request: &aurae::runtime::v0::CellServiceWaitRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceWaitResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceWait.path(), request)
     }
     /// Sends a signal to an executable, and answers when it has been sent. One that has exited is FAILED_PRECONDITION, unless
     /// the signal is for all of its processes and some are left. In a frozen cell the signal waits until the cell is thawed,
@@ -1425,13 +1449,15 @@ pub mod aurae {
                     "/aurae.runtime.v0.CapabilitySet".into()
                 }
             }
-            /// When an executable is started again after it has exited.
+            /// When an executable is started again after it has exited: 100 milliseconds later, and twice as long after each further
+            /// time, up to 30 seconds. What it left running is killed before. A run of 10 seconds begins the count and the delays anew.
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct RestartPolicy {
                 /// Not set: never.
                 #[prost(enumeration = "RestartCondition", tag = "1")]
                 pub condition: i32,
-                /// How often it is started again, at most, without having run for 10 seconds in between. Not set: without end.
+                /// How often it is started again, at most, without having run for 10 seconds in between; a try that fails counts. Not
+                /// set: without end. INVALID_ARGUMENT without a condition.
                 #[prost(uint32, optional, tag = "2")]
                 pub max_restarts: ::core::option::Option<u32>,
             }
@@ -1492,7 +1518,8 @@ pub mod aurae {
                 /// once. Not set: the daemon's own setting.
                 #[prost(uint32, optional, tag = "100")]
                 pub grace_period_ms: ::core::option::Option<u32>,
-                /// True: the cells inside it are freed, too, the innermost first.
+                /// True: the cells inside it are freed, too. All their processes get SIGTERM at once and share the grace period; the
+                /// innermost cell is removed first.
                 #[prost(bool, tag = "101")]
                 pub force: bool,
             }
@@ -1768,11 +1795,13 @@ pub mod aurae {
                 /// The number of the signal that ended it. Set only when one did.
                 #[prost(int32, optional, tag = "2")]
                 pub exit_signal: ::core::option::Option<i32>,
-                /// True when the kernel ended it because memory had run out.
+                /// True when the kernel ended it because memory had run out: its first process, not one that this has started. On cgroup
+                /// version 1, where all executables of a cell are counted together, another's end and a SIGKILL may be taken for that.
                 #[prost(bool, tag = "3")]
                 pub oom_killed: bool,
-                /// With oom_killed: the cell whose memory limit was reached, which may be one around its own. Empty when it was no
-                /// cell's limit: the machine, or what is around the daemon, had no memory left.
+                /// With oom_killed: the cell whose memory limit was reached, which may be one around its own; where several were while
+                /// it ran, the innermost. Empty when it was no cell's limit: the machine, or what is around the daemon, had no memory
+                /// left, or the executable had put a limit on itself.
                 #[prost(string, tag = "4")]
                 pub oom_cell_name: ::prost::alloc::string::String,
                 /// The process id that it had.
@@ -2006,7 +2035,8 @@ pub mod aurae {
                 /// Whether it still runs.
                 #[prost(enumeration = "CellExecutableState", tag = "4")]
                 pub state: i32,
-                /// What it exited with, 0 to 255. Set only when it has exited, and no signal ended it.
+                /// What it exited with, 0 to 255. Set only when it has exited, and no signal ended it. With RESTARTING, this and the other
+                /// fields about the exit tell of its last run.
                 #[prost(int32, optional, tag = "5")]
                 pub exit_code: ::core::option::Option<i32>,
                 /// The number of the signal that ended it. Set only when one did.
@@ -2268,7 +2298,7 @@ pub mod aurae {
                 Unspecified = 0,
                 /// The process that was started runs.
                 Running = 1,
-                /// The process that was started has ended. It is listed until its name is used again, or its cell is freed.
+                /// The process that was started has ended, by itself or by a Stop. See Stop for how long it is listed.
                 Exited = 2,
                 /// The process has ended, and is to be started again in a moment.
                 Restarting = 3,

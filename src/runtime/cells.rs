@@ -6,8 +6,8 @@
 #[cfg(test)]
 mod failures;
 
-use super::cgroup::{Group, Hierarchies, Removal, Tree, Version};
-use super::child::{Child, Exit, Started};
+use super::cgroup::{Group, Hierarchies, MemoryCounts, Removal, Tree, Version};
+use super::child::{Child, Exit, Run, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::executable::ExecutableSpec;
@@ -15,10 +15,14 @@ use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
-use super::registry::{Executable, FreeingCell, MayRemove, Registry, Reservation, StoppingExecutable};
+use super::outcome::{Completion, Outcome, unix_ms};
+use super::record::{MayFinish, Record};
+use super::registry::{Aftermath, FreeingCell, MayRemove, Registry, StoppingExecutable};
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
+use crate::limits::{FREED_IN_A_STEP, RESTART_HINDERED_DELAY};
 use crate::sys::open_files::OpenFilesLimit;
+use crate::sys::pidfd::ExitReason;
 use crate::sys::spawn::Spawned;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -26,6 +30,7 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What [`Cells::open`] needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,35 @@ impl CellsConfig {
 /// FNV-1a, 32 bits. A hash that stays the same from one release to the next, which std's doesn't promise.
 fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// An executable that is to be started again, with [`Cells::restart`], after a delay.
+#[derive(Debug)]
+pub struct Restart {
+    cell: CellName,
+    executable: ExecutableName,
+    /// Of the last run.
+    leaf: u64,
+    /// How long to wait before.
+    pub delay: Duration,
+    /// Has an end as soon as the restart is not to be any more.
+    pub completion: Arc<Completion>,
+}
+
+/// What became of a restart.
+#[derive(Debug)]
+pub enum Restarted {
+    Running(Started),
+    /// It failed, or could not be tried: after the delay, again.
+    Later(Restart),
+    /// It is not to be any more.
+    Over,
+}
+
+impl Restart {
+    pub fn cell(&self) -> &CellName {
+        &self.cell
+    }
 }
 
 /// The cells of this daemon.
@@ -123,17 +157,21 @@ impl Cells {
         if self.tree.cell(cell).is_frozen()? {
             return Err(Error::CellFrozen(cell.clone()));
         }
-        let reservation = self.registry().reserve_executable(cell, &spec)?;
-        let Reservation { leaf: number, mut previous, mut stale } = reservation;
+        let spec = Arc::new(spec);
+        let mut reservation = self.registry().reserve_executable(cell, &spec)?;
+        let leaf = reservation.leaf;
+        let mut stale = std::mem::take(&mut reservation.stale);
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
 
-        let launched =
-            self.retire(cell, &spec.name, &mut previous).and_then(|()| self.launch(cell, &spec, number));
+        let launched = self
+            .retire(cell, &spec.name, reservation.previous.as_ref())
+            .and_then(|()| self.launch(cell, &spec, leaf));
         match launched {
-            Ok(spawned) => Ok(self.commit(cell, &spec.name, number, spawned)),
+            Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
-                self.registry().cancel_executable(cell, &spec.name, number, previous);
+                let nobody = self.registry().cancel_executable(cell, &spec.name, reservation);
+                nobody.into_iter().for_each(|completion| completion.tell());
                 Err(error)
             }
         }
@@ -141,13 +179,62 @@ impl Cells {
 
     /// To be called when the descriptor of `exit` is readable: reaps the process, records how it ended, and drops its
     /// cgroup if nothing that it started is left in it. Does nothing if it still runs.
-    pub fn exited(&self, exit: &Exit) {
+    ///
+    /// Answers whether the executable is to be started again; what its last run left is then killed.
+    pub fn exited(&self, exit: &Exit) -> Option<Restart> {
+        let Exit { cell, executable, run, .. } = exit;
+        let aftermath = self.settle(cell, executable, run)?;
         // Numbers of leafs are never given twice, so that nobody else's is dropped.
-        if exit.child.reap().is_some() && self.drop_leaf(&exit.cell, exit.leaf) {
+        let gone = self.drop_leaf(cell, run.leaf);
+        if gone {
             // After the removal: a Stop that begins later than this look finds no cgroup, and doesn't wait.
-            let stopping = self.registry().leaf_notice(&exit.cell, exit.leaf);
+            let stopping = self.registry().leaf_notice(cell, executable, run.leaf);
             stopping.into_iter().for_each(|notice| notice.give());
         }
+        let Aftermath { delay, completion } = aftermath?;
+        let delay = delay?;
+        if !gone {
+            self.kill_leaf(cell, run.leaf);
+        }
+        let (cell, executable) = (cell.clone(), executable.clone());
+        Some(Restart { cell, executable, leaf: run.leaf, delay, completion })
+    }
+
+    /// To be called when the delay of `restart` is over, in the place of a [`Cells::start`].
+    pub fn restart(&self, restart: Restart) -> Restarted {
+        let Restart { cell, executable, leaf, .. } = &restart;
+        // What the last run left is gone before the next one begins. And a process that is born frozen does not execute.
+        let is_clear = self.drop_leaf(cell, *leaf);
+        if !is_clear {
+            self.kill_leaf(cell, *leaf);
+        }
+        if !is_clear || self.tree.cell(cell).is_frozen().unwrap_or(true) {
+            return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
+        }
+        let Some((next, spec)) = self.registry().begin_restart(cell, executable, *leaf) else {
+            return Restarted::Over;
+        };
+        let error = match self.launch(cell, &spec, next) {
+            Ok(launched) => return Restarted::Running(self.commit(cell, executable, next, launched)),
+            Err(error) => error,
+        };
+        log::warn!("a restart failed: {error}");
+        let aftermath = self.registry().restart_failed(cell, executable, next);
+        match aftermath.and_then(|aftermath| told(aftermath).delay) {
+            Some(delay) => Restarted::Later(Restart { leaf: next, delay, ..restart }),
+            None => Restarted::Over,
+        }
+    }
+
+    /// From now on nothing is started again: the daemon is about to end.
+    pub fn shut(&self) {
+        let ended = self.registry().shut();
+        ended.iter().for_each(|completion| completion.tell());
+    }
+
+    /// The end to come of an executable, or the one that it has had. Makes no system call.
+    pub fn completion(&self, cell: &CellName, executable: &ExecutableName) -> Result<Arc<Completion>, Error> {
+        self.registry().completion(cell, executable)
     }
 
     /// All cells as a tree, with what they use now.
@@ -171,7 +258,8 @@ impl Cells {
         signal: SignalNumber,
         all: bool,
     ) -> Result<(), Error> {
-        let (leaf, child) = self.registry().started(cell, executable)?;
+        let (leaf, run) = self.registry().started(cell, executable)?;
+        let child = &run.child;
         let group = self.leaf(cell, leaf);
         let members = if all { group.processes()? } else { BTreeSet::new() };
         if members.is_empty() && child.reason().is_some() {
@@ -209,32 +297,33 @@ impl Cells {
         Ok(cell)
     }
 
-    /// The names of all cells. Makes no system call.
-    pub fn names(&self) -> Vec<CellName> {
-        self.registry().names()
-    }
-
-    /// Sends SIGTERM to all that the executable ever started. Its name is released by [`Cells::finish`].
+    /// Sends SIGTERM to all that the executable ever started, and closes it to restarts. [`Cells::finish`] records that it
+    /// has exited; or, if it had before this, releases its name.
     ///
-    /// One that has exited is stopped the same way, once; one that is being stopped may be stopped again.
+    /// One that is being stopped may be stopped again, and both ends are one.
     pub fn stop(&self, cell: &CellName, executable: &ExecutableName) -> Result<Ending, Error> {
         let notice = RemovalNotice::new()?;
         let stopping = self.registry().stop_executable(cell, executable, notice)?;
-        let StoppingExecutable { leaf, child, removal } = stopping;
+        let StoppingExecutable { leaf, run, removal, completion } = stopping;
+        completion.tell();
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
         Ok(begun(Ending {
             target,
             group: self.leaf(cell, leaf),
-            children: vec![child],
+            children: vec![Arc::clone(&run.child)],
             removal,
             frozen: false,
         }))
     }
 
-    /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it.
-    pub fn free(&self, cell: &CellName) -> Result<Ending, Error> {
+    /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it. With
+    /// `force` all cells inside it go the same way, and their processes get SIGTERM at the same time.
+    pub fn free(&self, cell: &CellName, force: bool) -> Result<Ending, Error> {
         let notice = RemovalNotice::new()?;
-        let FreeingCell { number, children, removal } = self.registry().free_cell(cell, notice)?;
+        let freeing = self.registry().free_cell(cell, force, notice)?;
+        let FreeingCell { number, runs, removal, completions } = freeing;
+        completions.iter().for_each(|completion| completion.tell());
+        let children = runs.iter().map(|run| Arc::clone(&run.child)).collect();
         let target = Target::Cell { cell: cell.clone(), number };
         Ok(begun(Ending { target, group: self.tree.cell(cell), children, removal, frozen: false }))
     }
@@ -288,35 +377,70 @@ impl Cells {
         killed
     }
 
-    /// Reaps the processes, removes the cgroups and drops the record, as far as the kernel lets us. [`Finish::Done`] when
-    /// nothing is left, or another caller has finished it.
+    /// Reaps the processes, removes the cgroups and records the end, as far as the kernel lets us; of a tree of cells the
+    /// innermost first. [`Finish::Done`] when nothing is left, or another caller has finished it.
     pub fn finish(&self, ending: &Ending) -> Result<Finish, Error> {
         match &ending.target {
             Target::Executable { cell, executable, leaf } => {
-                if !all_reaped(&ending.children) || ending.group.remove()? == Removal::Busy {
+                let may = self.registry().may_finish_stop(cell, executable, *leaf, &ending.removal);
+                let run = match may {
+                    MayFinish::Gone => return Ok(Finish::Done),
+                    MayFinish::Later => return Ok(Finish::Busy),
+                    MayFinish::Now(run) => run,
+                };
+                if self.settle(cell, executable, &run).is_none() || ending.group.remove()? == Removal::Busy {
                     return Ok(Finish::Busy);
                 }
-                self.registry().remove_executable(cell, executable, *leaf);
+                self.registry().finish_stop(cell, executable, *leaf, &ending.removal);
                 ending.removal.give();
+                Ok(Finish::Done)
             }
             Target::Cell { cell, number } => {
-                let may = self.registry().begin_removal(cell, *number);
-                let children = match may {
-                    MayRemove::Gone => return Ok(Finish::Done),
-                    MayRemove::Later => return Ok(Finish::Busy),
-                    MayRemove::Now(children) => children,
+                let Some(next) = self.registry().innermost(cell, *number, FREED_IN_A_STEP) else {
+                    return Ok(Finish::Done);
                 };
-                let removed =
-                    if all_reaped(&children) { self.tree.remove_cell(cell) } else { Ok(Removal::Busy) };
-                if !matches!(removed, Ok(Removal::Gone)) {
-                    self.registry().cancel_removal(cell, *number);
-                    return removed.map(|_| Finish::Busy);
+                for (inner, its_number) in &next {
+                    if self.finish_cell(inner, *its_number)? == Finish::Busy {
+                        return Ok(Finish::Busy);
+                    }
                 }
-                let notices = self.registry().remove_cell(cell, *number);
-                notices.iter().for_each(|notice| notice.give());
+                let all = next.last().is_some_and(|(last, _)| last == cell);
+                Ok(if all { Finish::Done } else { Finish::Partly })
             }
         }
+    }
+
+    /// A cell that has none inside it any more.
+    fn finish_cell(&self, cell: &CellName, number: u64) -> Result<Finish, Error> {
+        let may = self.registry().begin_removal(cell, number);
+        let runs = match may {
+            MayRemove::Gone => return Ok(Finish::Done),
+            MayRemove::Later => return Ok(Finish::Busy),
+            MayRemove::Now(runs) => runs,
+        };
+        // All of them, and not just up to the first that still runs.
+        let alive = runs.iter().filter(|(name, run)| self.settle(cell, name, run).is_none()).count();
+        let removed = if alive == 0 { self.tree.remove_cell(cell) } else { Ok(Removal::Busy) };
+        if !matches!(removed, Ok(Removal::Gone)) {
+            self.registry().cancel_removal(cell, number);
+            return removed.map(|_| Finish::Busy);
+        }
+        let notices = self.registry().remove_cell(cell, number);
+        notices.iter().for_each(|notice| notice.give());
         Ok(Finish::Done)
+    }
+
+    /// Reaps the process of a run if it has ended, and publishes how, to List and to all who wait. `None` when it still
+    /// runs; what follows from its end is told to the first who comes.
+    ///
+    /// May be called at once by several: whoever removes the leaf, where the counters are, has published before.
+    fn settle(&self, cell: &CellName, executable: &ExecutableName, run: &Run) -> Option<Option<Aftermath>> {
+        let reason = run.child.reap()?;
+        let is_suspect = reason == KILLED && !run.child.is_condemned();
+        let oom = is_suspect.then(|| self.tree.oom_since(&run.memory, cell, &self.leaf(cell, run.leaf)));
+        let outcome = Outcome { reason, oom: oom.flatten(), exited_ms: unix_ms() };
+        let aftermath = self.registry().record_exit(cell, executable, run.leaf, outcome);
+        Some(aftermath.map(told))
     }
 
     /// For a caller that has waited long enough after [`Cells::kill`]: the error to answer. What remains stays marked as
@@ -328,12 +452,7 @@ impl Cells {
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.
-    fn retire(
-        &self,
-        cell: &CellName,
-        name: &ExecutableName,
-        previous: &mut Option<Executable>,
-    ) -> Result<(), Error> {
+    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<&Record>) -> Result<(), Error> {
         let Some(exited) = previous else { return Ok(()) };
         if !self.leaf(cell, exited.leaf).is_empty()? {
             return Err(Error::ProcessesLeft { cell: cell.clone(), executable: name.clone() });
@@ -344,13 +463,19 @@ impl Cells {
         Ok(())
     }
 
-    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, number: u64) -> Result<Spawned, Error> {
+    fn launch(
+        &self,
+        cell: &CellName,
+        spec: &ExecutableSpec,
+        number: u64,
+    ) -> Result<(Spawned, MemoryCounts), Error> {
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
         let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered) };
+        let memory = self.tree.memory_counts(cell);
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
-            Ok(spawned) => Ok(spawned),
+            Ok(spawned) => Ok((spawned, memory)),
             Err(error) => {
                 if !self.drop_leaf(cell, number) {
                     self.registry().keep_stale(cell, vec![number]);
@@ -360,15 +485,24 @@ impl Cells {
         }
     }
 
-    fn commit(&self, cell: &CellName, name: &ExecutableName, leaf: u64, spawned: Spawned) -> Started {
+    fn commit(
+        &self,
+        cell: &CellName,
+        executable: &ExecutableName,
+        leaf: u64,
+        (spawned, memory): (Spawned, MemoryCounts),
+    ) -> Started {
         let (child, pidfd) = Child::new(spawned.pid, spawned.pidfd);
-        let child = Arc::new(child);
-        let freeing = self.registry().commit_executable(cell, name, leaf, Arc::clone(&child));
-        if freeing {
-            // Free has sent its signals already, SIGKILL perhaps among them.
-            let _ = child.signal(Signal::SIGKILL);
+        let run = Arc::new(Run::new(leaf, child, memory));
+        let ending = self.registry().commit_executable(cell, executable, Arc::clone(&run));
+        if ending {
+            // Free or Stop has sent its signals already, SIGKILL perhaps among them.
+            run.child.condemn();
+            self.kill_leaf(cell, leaf);
+            let _ = run.child.signal(Signal::SIGKILL);
         }
-        Started { pid: child.pid, exit: Exit { cell: cell.clone(), leaf, child, pidfd } }
+        let (cell, executable) = (cell.clone(), executable.clone());
+        Started { pid: run.child.pid, exit: Exit { cell, executable, run, pidfd } }
     }
 
     fn leaf(&self, cell: &CellName, number: u64) -> Group {
@@ -376,6 +510,7 @@ impl Cells {
     }
 
     fn kill_all_of(&self, ending: &Ending) -> Result<(), Error> {
+        ending.children.iter().for_each(|child| child.condemn());
         let killed = ending.group.kill();
         for child in &ending.children {
             // One that left its cgroup (root can) is still ours.
@@ -398,6 +533,13 @@ impl Cells {
         }
     }
 
+    /// Has what is left in a leaf killed; for one of which nothing is wanted any more.
+    fn kill_leaf(&self, cell: &CellName, number: u64) {
+        if let Err(error) = self.leaf(cell, number).kill() {
+            log::warn!("{error}");
+        }
+    }
+
     fn registry(&self) -> MutexGuard<'_, Registry> {
         // A panic in between leaves the registry whole: each method changes it at its end.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
@@ -412,6 +554,15 @@ fn begun(mut ending: Ending) -> Ending {
     ending
 }
 
+/// How the kernel ends a process when memory has run out.
+const KILLED: ExitReason = ExitReason::Signal(Signal::SIGKILL as i32);
+
+/// Wakes those who wait for an end that has come.
+fn told(aftermath: Aftermath) -> Aftermath {
+    aftermath.completion.tell();
+    aftermath
+}
+
 /// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.
 fn terminate(ending: &Ending) {
     let members = ending.group.processes().unwrap_or_default();
@@ -422,11 +573,6 @@ fn terminate(ending: &Ending) {
     for child in ending.children.iter().filter(|child| !members.contains(&child.pid)) {
         let _ = child.signal(Signal::SIGTERM);
     }
-}
-
-fn all_reaped(children: &[Arc<Child>]) -> bool {
-    // All of them, and not just up to the first that still runs.
-    children.iter().filter(|child| child.reap().is_none()).count() == 0
 }
 
 /// The first few pids, and how many more there are.

@@ -4,12 +4,16 @@
 //! `sys::spawn`, before anybody hears of it). It never blocks, may be called by anybody and any number of times, and
 //! the outcome is kept with the child.
 
-use super::names::CellName;
+use super::cgroup::MemoryCounts;
+use super::names::{CellName, ExecutableName};
+use super::outcome::unix_ms;
 use super::signal::SignalNumber;
 use crate::sys::pidfd::{self, ExitReason};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// A process that we started.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub(super) struct Child {
     pub pid: i32,
     /// Held over the waitid, which doesn't block, so that ECHILD never means that another thread is about to store.
     state: Mutex<State>,
+    /// We ordered SIGKILL for it when it still ran.
+    condemned: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -30,7 +36,8 @@ impl Child {
     /// The child, and its exit to come.
     pub fn new(pid: i32, pidfd: OwnedFd) -> (Self, Arc<OwnedFd>) {
         let pidfd = Arc::new(pidfd);
-        (Self { pid, state: Mutex::new(State::Running(Arc::clone(&pidfd))) }, pidfd)
+        let state = Mutex::new(State::Running(Arc::clone(&pidfd)));
+        (Self { pid, state, condemned: AtomicBool::new(false) }, pidfd)
     }
 
     /// How it ended; `None` while it has not, or nobody has reaped it yet.
@@ -39,6 +46,18 @@ impl Child {
             State::Running(_) => None,
             State::Ended(reason) => Some(reason),
         }
+    }
+
+    /// To be called before SIGKILL is ordered for it, so that this is not taken for the kernel's doing.
+    pub fn condemn(&self) {
+        if self.reap().is_none() {
+            self.condemned.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether SIGKILL is ours.
+    pub fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Acquire)
     }
 
     /// Reaps it if it has ended. `None` when it still runs.
@@ -72,6 +91,26 @@ impl Child {
     }
 }
 
+/// One run of an executable: a process in a leaf of its own, and what it takes to say how it ended.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub leaf: u64,
+    pub child: Arc<Child>,
+    /// What the memory limits around it had counted before.
+    pub memory: MemoryCounts,
+    /// For people.
+    pub started_ms: i64,
+    /// For measuring how long it lasted.
+    pub started: Instant,
+}
+
+impl Run {
+    /// A run that begins now.
+    pub fn new(leaf: u64, child: Child, memory: MemoryCounts) -> Self {
+        Self { leaf, child: Arc::new(child), memory, started_ms: unix_ms(), started: Instant::now() }
+    }
+}
+
 /// A process that runs.
 #[derive(Debug)]
 pub struct Started {
@@ -85,15 +124,15 @@ pub struct Started {
 #[derive(Debug)]
 pub struct Exit {
     pub(super) cell: CellName,
-    pub(super) leaf: u64,
-    pub(super) child: Arc<Child>,
+    pub(super) executable: ExecutableName,
+    pub(super) run: Arc<Run>,
     pub(super) pidfd: Arc<OwnedFd>,
 }
 
 impl Exit {
     /// How it ended, once it has been reaped.
     pub fn reason(&self) -> Option<ExitReason> {
-        self.child.reason()
+        self.run.child.reason()
     }
 }
 

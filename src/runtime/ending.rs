@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Ending {
     pub(super) target: Target,
-    /// Its cgroup in the hierarchy that tracks.
+    /// Its cgroup in the hierarchy that tracks; those of cells inside a cell are below.
     pub(super) group: Group,
     /// The processes that we started for it.
     pub(super) children: Vec<Arc<Child>>,
@@ -32,8 +32,16 @@ pub struct Ending {
 
 #[derive(Debug)]
 pub(super) enum Target {
-    Executable { cell: CellName, executable: ExecutableName, leaf: u64 },
-    Cell { cell: CellName, number: u64 },
+    Executable {
+        cell: CellName,
+        executable: ExecutableName,
+        leaf: u64,
+    },
+    /// With all cells inside it.
+    Cell {
+        cell: CellName,
+        number: u64,
+    },
 }
 
 /// What became of an attempt to finish.
@@ -41,6 +49,8 @@ pub(super) enum Target {
 pub enum Finish {
     /// Nothing of it is left.
     Done,
+    /// Some of the cells inside it are gone, and nothing hinders the next ones: try again at once.
+    Partly,
     /// Something still runs, or the kernel is not done with what ran: try again in some milliseconds.
     Busy,
 }

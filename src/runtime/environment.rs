@@ -61,6 +61,11 @@ impl Environment {
         ours.chain(asked).filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect()
     }
 
+    /// What it takes to keep it, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>()).sum()
+    }
+
     /// The PATH among them.
     pub fn search_path(&self) -> &str {
         self.0.get("PATH").map_or(SEARCH_PATH, String::as_str)

@@ -2,7 +2,9 @@
 //! accepted, and what to do. Knows no status codes; [`Error::kind`] is what a caller maps to its own.
 
 use super::names::{CellName, ExecutableName};
-use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT};
+use crate::limits::{
+    CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT, RESTART_BYTES_HELD_MAX,
+};
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
 use std::io;
@@ -42,7 +44,7 @@ pub enum Error {
         FREEZE_TIMEOUT.as_millis()
     )]
     NotFrozen { cell: CellName, pids: String },
-    #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first")]
+    #[error("cannot free cell \"{cell}\": it has the cells {children}; free these first, or all with force")]
     CellHasChildren { cell: CellName, children: String },
     #[error("there are {CELLS_MAX} cells, which is the limit; free one first")]
     TooManyCells,
@@ -76,6 +78,10 @@ pub enum Error {
     NothingToSignal { cell: CellName, executable: ExecutableName },
     #[error("cannot send signal {signal} to executable {executable} of cell \"{cell}\": {errno}")]
     SignalRefused { cell: CellName, executable: ExecutableName, signal: i32, errno: Errno },
+    #[error(
+        "{RESTART_BYTES_HELD_MAX} bytes of executables are kept in order to start them again, the limit; stop one that is restarted, or start this one without restart"
+    )]
+    TooManyRestartBytes,
     #[error("{object} still has processes after SIGKILL: {pids}; try again when they have ended")]
     StillAlive { object: String, pids: String },
 
@@ -124,9 +130,10 @@ impl Error {
             | Self::ControllerMissing { .. }
             | Self::PathTaken { .. } => Kind::FailedPrecondition,
             Self::CapabilityMissing(_) => Kind::Invalid("executable.capabilities"),
-            Self::TooManyCells | Self::TooManyExecutablesInCell(_) | Self::TooManyExecutables => {
-                Kind::ResourceExhausted
-            }
+            Self::TooManyCells
+            | Self::TooManyExecutablesInCell(_)
+            | Self::TooManyExecutables
+            | Self::TooManyRestartBytes => Kind::ResourceExhausted,
             Self::BeyondParent { field, .. } => Kind::Invalid(field),
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,

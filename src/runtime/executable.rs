@@ -4,6 +4,7 @@ use super::capability::CapabilitySet;
 use super::environment::Environment;
 use super::names::ExecutableName;
 use super::quote::Quoted;
+use super::restart::RestartPolicy;
 use super::rlimit::ResourceLimits;
 use super::stdin::StandardInput;
 use crate::limits::{
@@ -30,6 +31,7 @@ pub struct ExecutableSpec {
     pub no_new_privileges: bool,
     /// `None` is `/dev/null`.
     pub stdin: Option<StandardInput>,
+    pub restart: RestartPolicy,
 }
 
 /// Whom an executable runs as.
@@ -117,7 +119,25 @@ impl ExecutableSpec {
             capabilities: None,
             no_new_privileges: false,
             stdin: None,
+            restart: RestartPolicy::default(),
         }
+    }
+
+    /// What it takes to keep it, about: whatever a peer may make long is counted.
+    pub(super) fn bytes(&self) -> usize {
+        let program = match &self.program {
+            Program::Shell(command) => command.0.count_bytes(),
+            Program::Direct(arguments) => {
+                arguments.0.iter().map(|argument| argument.count_bytes() + size_of::<CString>()).sum()
+            }
+        };
+        size_of::<Self>()
+            + self.name.as_str().len()
+            + self.description.as_str().len()
+            + program
+            + self.environment.bytes()
+            + self.directory.0.count_bytes()
+            + self.stdin.as_ref().map_or(0, StandardInput::len)
     }
 
     /// Whom it runs as once it has been started.

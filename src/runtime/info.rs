@@ -2,8 +2,8 @@
 
 use super::executable::{Description, Identity};
 use super::names::ExecutableName;
+use super::outcome::Outcome;
 use super::spec::CellSpec;
-use crate::sys::pidfd::ExitReason;
 
 /// A cell, what runs in it, and the cells inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,24 +27,35 @@ pub struct ExecutableInfo {
     pub name: ExecutableName,
     pub description: Description,
     pub identity: Identity,
-    pub process: ProcessState,
+    pub state: ExecutableState,
+    /// Its last process; `None` while the first one is being started.
+    pub process: Option<ProcessInfo>,
+    /// How its last process ended, unless that runs.
+    pub outcome: Option<Outcome>,
+    /// How often it was started again.
+    pub restarts: u32,
     /// It is being stopped.
     pub stopping: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutableState {
+    /// Being started for the first time.
+    Starting,
+    Running,
+    /// Its process has ended, and the next one is to come.
+    Restarting,
+    /// It has ended and been reaped.
+    Exited,
+}
+
 /// The first process of an executable: its program, or the shell that runs its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProcessState {
-    /// Being started; there is no pid yet.
-    Starting,
-    Running {
-        pid: i32,
-    },
-    /// It has ended and been reaped; `pid` is what it had, and may be another's by now.
-    Exited {
-        pid: i32,
-        reason: ExitReason,
-    },
+pub struct ProcessInfo {
+    /// May be another's once it has ended.
+    pub pid: i32,
+    /// Unix time.
+    pub started_ms: i64,
 }
 
 /// What a cell and all cells inside it use. `None`: this kernel doesn't count it for this cell.

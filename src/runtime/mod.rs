@@ -25,15 +25,18 @@ pub mod fuzz;
 mod info;
 mod launch;
 pub mod names;
+mod outcome;
 mod quote;
+mod record;
 mod registry;
+mod restart;
 mod rlimit;
 mod signal;
 pub mod spec;
 mod stdin;
 
 pub use capability::CapabilitySet;
-pub use cells::{Cells, CellsConfig};
+pub use cells::{Cells, CellsConfig, Restart, Restarted};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use environment::Environment;
@@ -42,9 +45,11 @@ pub use executable::{
     Arguments, Command, Description, ExecutableSpec, Identity, Program, WorkingDirectory, parse_id,
 };
 pub use freezing::Freezing;
-pub use info::{CellInfo, ExecutableInfo, Pressure, PressureShare, ProcessState, Usage};
+pub use info::{CellInfo, ExecutableInfo, ExecutableState, Pressure, PressureShare, ProcessInfo, Usage};
 pub use names::{CellName, ExecutableName};
+pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use quote::Quoted;
+pub use restart::{RestartCondition, RestartPolicy};
 pub use rlimit::ResourceLimits;
 pub use signal::SignalNumber;
 pub use spec::CellSpec;

@@ -8,26 +8,27 @@
 //!                 ▲                         │                                            ▲   │
 //!                 └───────cancel_cell───────┘                                            └───┘ free, again
 //!
-//! executable   (none) ──reserve_executable──▶ Starting ──commit_executable──▶ Started ──┐ stop: stopping, and again
-//!                 ▲                              │                              │  │  ◀─┘
-//!                 ├──────cancel_executable───────┘                              │  │
-//!                 └────────────────remove_executable────────────────────────────┘  └─reserve (exited, leaf empty)─▶ Starting
+//! executable   (none) ──reserve_executable──▶ [`Record`] ──remove──▶ (none)
 //! ```
 //!
-//! A started executable runs or has exited; its [`Child`] says which. A cell that could not be emptied stays Freeing, an
-//! executable stopping: Free and Stop may be tried again, and nothing new gets in.
+//! What an executable goes through is drawn in `record`. A cell that could not be emptied stays Freeing, an executable
+//! stopping: Free and Stop may be tried again, and nothing new gets in.
 
-use super::child::Child;
+use super::child::Run;
 use super::ending::RemovalNotice;
 use super::error::Error;
-use super::executable::{Description, ExecutableSpec, Identity};
-use super::info::{CellInfo, ExecutableInfo, ProcessState};
+use super::executable::ExecutableSpec;
+use super::info::CellInfo;
 use super::names::{CellName, ExecutableName};
+use super::outcome::{Completion, Outcome};
+use super::record::{MayFinish, Record};
+use super::restart::HeldBytes;
 use super::spec::CellSpec;
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -37,6 +38,10 @@ pub(super) struct Registry {
     executables: usize,
     /// The number that was given last; numbers are never given twice.
     last_number: u64,
+    /// For restarts.
+    held: HeldBytes,
+    /// The daemon ends: nothing is started again.
+    shut: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +50,7 @@ struct Cell {
     number: u64,
     spec: CellSpec,
     state: CellState,
-    executables: BTreeMap<ExecutableName, Executable>,
+    executables: BTreeMap<ExecutableName, Record>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
     stale: Vec<u64>,
     /// Of those that free it, from the first one on.
@@ -56,14 +61,14 @@ struct Cell {
 }
 
 /// Whether the directories of a cell that is being freed may be removed; see [`Registry::begin_removal`].
-pub enum MayRemove {
+pub(super) enum MayRemove {
     /// Somebody has finished before.
     Gone,
     /// An executable is still being started, or somebody else is at it.
     Later,
     /// By the caller, who says how it went with [`Registry::remove_cell`] or [`Registry::cancel_removal`]. These are the
-    /// processes that have to be reaped before.
-    Now(Vec<Arc<Child>>),
+    /// runs whose processes have to be reaped before.
+    Now(Vec<(ExecutableName, Arc<Run>)>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,42 +78,53 @@ enum CellState {
     Freeing,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Executable {
-    /// Names the leaf cgroup, and tells this executable from an earlier one of the same name.
-    pub leaf: u64,
-    pub description: Description,
-    pub identity: Identity,
-    /// `None` while it is being started.
-    pub child: Option<Arc<Child>>,
-    /// Of those that stop it, from the first one on: while it is there, the executable is being stopped.
-    removal: Option<Arc<RemovalNotice>>,
-}
-
 /// A name held for an executable that is being started.
 #[derive(Debug)]
 pub(super) struct Reservation {
     pub leaf: u64,
     /// The exited executable that had the name; comes back when the start fails.
-    pub previous: Option<Executable>,
+    pub previous: Option<Record>,
+    /// The stopped executable that had to make way; comes back when the start fails.
+    pub evicted: Option<Evicted>,
     /// Leafs to remove at this opportunity.
     pub stale: Vec<u64>,
 }
 
-/// A cell that is being freed.
+/// A record whose place was needed.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    cell: CellName,
+    cell_number: u64,
+    name: ExecutableName,
+    record: Record,
+}
+
+/// A cell that is being freed, with all inside it.
 #[derive(Debug)]
 pub(super) struct FreeingCell {
     pub number: u64,
-    pub children: Vec<Arc<Child>>,
+    pub runs: Vec<Arc<Run>>,
     pub removal: Arc<RemovalNotice>,
+    /// Of executables that waited to be started again.
+    pub completions: Vec<Arc<Completion>>,
 }
 
 /// An executable that is being stopped.
 #[derive(Debug)]
 pub(super) struct StoppingExecutable {
     pub leaf: u64,
-    pub child: Arc<Child>,
+    pub run: Arc<Run>,
     pub removal: Arc<RemovalNotice>,
+    pub completion: Arc<Completion>,
+}
+
+/// What follows from an exit, or from a restart that failed.
+#[derive(Debug)]
+pub(super) struct Aftermath {
+    /// When it is to be started again.
+    pub delay: Option<Duration>,
+    /// To be told, without the lock.
+    pub completion: Arc<Completion>,
 }
 
 impl Registry {
@@ -138,20 +154,46 @@ impl Registry {
         self.remove_cell(name, number);
     }
 
-    /// Closes the cell to all that is new, and answers what is in it. A cell that is being freed already is no error;
-    /// its notice is answered in place of `removal`.
-    pub fn free_cell(&mut self, name: &CellName, removal: Arc<RemovalNotice>) -> Result<FreeingCell, Error> {
-        let children = self.children_of(name);
-        let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
-        if cell.state == CellState::Allocating {
-            return Err(Error::CellAllocating(name.clone()));
+    /// Closes the cell and all inside it to all that is new, and answers what is in them. Without `force` there may be
+    /// nothing inside. A cell that is being freed already is no error; its notice is answered in place of `removal`.
+    pub fn free_cell(
+        &mut self,
+        name: &CellName,
+        force: bool,
+        removal: Arc<RemovalNotice>,
+    ) -> Result<FreeingCell, Error> {
+        let children = if force { Vec::new() } else { self.children_of(name) };
+        let tree = self.tree_of(name)?;
+        if let Some(young) = tree.iter().find(|cell| self.is_allocating(cell)) {
+            return Err(Error::CellAllocating(young.clone()));
         }
         if !children.is_empty() {
             return Err(Error::CellHasChildren { cell: name.clone(), children: joined(&children) });
         }
-        cell.state = CellState::Freeing;
+        let (mut runs, mut completions) = (Vec::new(), Vec::new());
+        for inner in &tree {
+            let Some(cell) = self.cells.get_mut(inner) else { continue };
+            cell.state = CellState::Freeing;
+            runs.extend(cell.runs().map(|(_, run)| run));
+            completions.extend(cell.give_up_restarting());
+        }
+        let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         let removal = Arc::clone(cell.removal.get_or_insert(removal));
-        Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
+        Ok(FreeingCell { number: cell.number, runs, removal, completions })
+    }
+
+    /// At most so many cells that are to be removed next: the innermost first, the cell itself last. `None` when it is
+    /// gone.
+    pub fn innermost(
+        &mut self,
+        name: &CellName,
+        number: u64,
+        at_most: usize,
+    ) -> Option<Vec<(CellName, u64)>> {
+        self.numbered(name, number)?;
+        let tree = self.tree_of(name).ok()?;
+        let numbered = |cell: CellName| self.cells.get(&cell).map(|found| found.number).map(|n| (cell, n));
+        Some(tree.into_iter().rev().take(at_most).filter_map(numbered).collect())
     }
 
     /// The number of a cell in which something can be changed.
@@ -162,11 +204,11 @@ impl Registry {
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
         let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
         // Asked anew each time: a start that had begun before the Free may have added one.
-        if cell.removing || cell.executables.values().any(|e| e.child.is_none()) {
+        if cell.removing || cell.executables.values().any(Record::is_being_launched) {
             return MayRemove::Later;
         }
         cell.removing = true;
-        MayRemove::Now(cell.children())
+        MayRemove::Now(cell.runs().collect())
     }
 
     /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`]. False when it has gone or somebody
@@ -189,61 +231,52 @@ impl Registry {
         }
         let Some(cell) = self.cells.remove(name) else { return Vec::new() };
         self.executables -= cell.executables.len();
-        cell.executables.into_values().filter_map(|e| e.removal).chain(cell.removal).collect()
+        let stopping = cell.executables.values().filter_map(|record| record.notice().cloned());
+        stopping.chain(cell.removal).collect()
     }
 
     /// Holds the name for an executable that is about to be started. The name of one that has exited may be taken.
     pub fn reserve_executable(
         &mut self,
         cell_name: &CellName,
-        spec: &ExecutableSpec,
+        spec: &Arc<ExecutableSpec>,
     ) -> Result<Reservation, Error> {
-        let name = &spec.name;
-        let (total, leaf) = (self.executables, self.next_number());
+        let leaf = self.next_number();
+        self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
+        let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
+        let evicted = self.make_room(cell_name, &spec.name)?;
         let cell = self.open_cell(cell_name)?;
-        cell.check_startable(cell_name, name)?;
-        let replaces = cell.executables.contains_key(name);
-        if !replaces && cell.executables.len() + cell.stale.len() >= EXECUTABLES_PER_CELL_MAX {
-            return Err(Error::TooManyExecutablesInCell(cell_name.clone()));
-        }
-        if !replaces && total >= EXECUTABLES_MAX {
-            return Err(Error::TooManyExecutables);
-        }
-        let starting = Executable::starting(leaf, spec);
-        let previous = cell.executables.insert(name.clone(), starting);
+        let previous = cell.executables.insert(spec.name.clone(), Record::new(leaf, spec, again));
         let stale = std::mem::take(&mut cell.stale);
-        self.executables += usize::from(!replaces);
-        Ok(Reservation { leaf, previous, stale })
+        self.executables += usize::from(previous.is_none());
+        Ok(Reservation { leaf, previous, evicted, stale })
     }
 
-    /// Records the process. Answers whether it is to end at once, as its cell has begun to be freed meanwhile.
-    pub fn commit_executable(
-        &mut self,
-        cell: &CellName,
-        name: &ExecutableName,
-        leaf: u64,
-        child: Arc<Child>,
-    ) -> bool {
+    /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
+    pub fn commit_executable(&mut self, cell: &CellName, name: &ExecutableName, run: Arc<Run>) -> bool {
         let Some(cell) = self.cells.get_mut(cell) else { return true };
-        if let Some(executable) = cell.executables.get_mut(name).filter(|e| e.leaf == leaf) {
-            executable.child = Some(child);
-        }
-        cell.state == CellState::Freeing
+        let freeing = cell.state == CellState::Freeing;
+        let Some(record) = cell.record(name, run.leaf) else { return freeing };
+        record.started(run);
+        freeing || record.is_closed()
     }
 
-    /// Takes a reservation back, and restores what it replaced.
+    /// Takes a reservation back, and restores what it replaced. Answers whom to tell.
     pub fn cancel_executable(
         &mut self,
         cell: &CellName,
         name: &ExecutableName,
-        leaf: u64,
-        previous: Option<Executable>,
-    ) {
-        self.remove_executable(cell, name, leaf);
-        if let (Some(previous), Some(cell)) = (previous, self.cells.get_mut(cell)) {
+        reservation: Reservation,
+    ) -> Option<Arc<Completion>> {
+        let record = self.remove_executable(cell, name, reservation.leaf);
+        if let (Some(previous), Some(cell)) = (reservation.previous, self.cells.get_mut(cell)) {
             cell.executables.insert(name.clone(), previous);
             self.executables += 1;
         }
+        reservation.evicted.into_iter().for_each(|evicted| self.restore(evicted));
+        let record = record?;
+        record.never_started();
+        Some(Arc::clone(record.completion()))
     }
 
     /// Keeps leafs that could not be removed yet, for the next start in this cell or for its end.
@@ -251,6 +284,61 @@ impl Registry {
         if let Some(cell) = self.cells.get_mut(cell) {
             cell.stale.extend(leafs);
         }
+    }
+
+    /// Records how a run has ended; again is no error. `None` when there is no such run any more.
+    pub fn record_exit(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+        outcome: Outcome,
+    ) -> Option<Aftermath> {
+        let shut = self.shut;
+        let cell = self.cells.get_mut(cell)?;
+        let closed = shut || cell.state == CellState::Freeing;
+        let record = cell.record(name, leaf)?;
+        let delay = record.exited(outcome, closed);
+        Some(Aftermath { delay, completion: Arc::clone(record.completion()) })
+    }
+
+    /// Begins the restart that was to follow the run in this leaf; `None` when it is not to be. Answers the leaf of the next
+    /// run, and what to start. Under the same lock as Stop and Free, so that none slips in behind them.
+    pub fn begin_restart(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+    ) -> Option<(u64, Arc<ExecutableSpec>)> {
+        let next = self.next_number();
+        if self.shut {
+            return None;
+        }
+        let spec = self.open_cell(cell).ok()?.record(name, leaf)?.begin_restart(next)?;
+        Some((next, spec))
+    }
+
+    pub fn restart_failed(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Aftermath> {
+        let shut = self.shut;
+        let cell = self.cells.get_mut(cell)?;
+        let closed = shut || cell.state == CellState::Freeing;
+        let record = cell.record(name, leaf)?;
+        let delay = record.restart_failed(closed);
+        Some(Aftermath { delay, completion: Arc::clone(record.completion()) })
+    }
+
+    /// From now on nothing is started again. Answers whom to tell.
+    pub fn shut(&mut self) -> Vec<Arc<Completion>> {
+        self.shut = true;
+        self.cells.values_mut().flat_map(Cell::give_up_restarting).collect()
+    }
+
+    /// The end to come of an executable.
+    pub fn completion(&self, cell: &CellName, name: &ExecutableName) -> Result<Arc<Completion>, Error> {
+        let found = self.cells.get(cell).ok_or_else(|| Error::NoSuchCell(cell.clone()))?;
+        let record = found.executables.get(name);
+        let none = || Error::NoSuchExecutable { cell: cell.clone(), executable: name.clone() };
+        record.map(|record| Arc::clone(record.completion())).ok_or_else(none)
     }
 
     /// Marks the executable as being stopped. One that is being stopped already is no error; its notice is answered in
@@ -263,42 +351,115 @@ impl Registry {
     ) -> Result<StoppingExecutable, Error> {
         let cell = self.cells.get_mut(cell_name).ok_or_else(|| Error::NoSuchCell(cell_name.clone()))?;
         let (cell_of, executable_of) = (|| cell_name.clone(), || name.clone());
-        let executable = cell
+        let record = cell
             .executables
             .get_mut(name)
             .ok_or_else(|| Error::NoSuchExecutable { cell: cell_of(), executable: executable_of() })?;
-        let child = executable
-            .child
-            .clone()
+        let (run, removal) = record
+            .stop(removal)
             .ok_or_else(|| Error::ExecutableStarting { cell: cell_of(), executable: executable_of() })?;
-        let removal = Arc::clone(executable.removal.get_or_insert(removal));
-        Ok(StoppingExecutable { leaf: executable.leaf, child, removal })
+        let completion = Arc::clone(record.completion());
+        Ok(StoppingExecutable { leaf: record.leaf, run, removal, completion })
+    }
+
+    pub fn may_finish_stop(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+        notice: &Arc<RemovalNotice>,
+    ) -> MayFinish {
+        let record = self.cells.get_mut(cell).and_then(|cell| cell.record(name, leaf));
+        record.map_or(MayFinish::Gone, |record| record.may_finish(notice))
+    }
+
+    /// To be called when nothing of a stopped executable is left: its record goes, or stays as that of an executable that
+    /// has exited.
+    pub fn finish_stop(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+        notice: &Arc<RemovalNotice>,
+    ) {
+        let order = self.next_number();
+        let Some(record) = self.cells.get_mut(cell).and_then(|cell| cell.record(name, leaf)) else { return };
+        // Another caller has finished before.
+        let is_this_stop = record.notice().is_some_and(|own| Arc::ptr_eq(own, notice));
+        if is_this_stop && record.finish_stop(order) {
+            self.remove_executable(cell, name, leaf);
+        }
     }
 
     /// The leaf and the first process of an executable that has been started, for signals.
-    pub fn started(&self, cell: &CellName, name: &ExecutableName) -> Result<(u64, Arc<Child>), Error> {
+    pub fn started(&self, cell: &CellName, name: &ExecutableName) -> Result<(u64, Arc<Run>), Error> {
         let executables = &self.cells.get(cell).ok_or_else(|| Error::NoSuchCell(cell.clone()))?.executables;
         let (cell, executable) = (|| cell.clone(), || name.clone());
         let Some(found) = executables.get(name) else {
             return Err(Error::NoSuchExecutable { cell: cell(), executable: executable() });
         };
-        match &found.child {
-            Some(child) => Ok((found.leaf, Arc::clone(child))),
+        match found.run() {
+            Some(run) => Ok((found.leaf, Arc::clone(run))),
             None => Err(Error::ExecutableStarting { cell: cell(), executable: executable() }),
         }
     }
 
     /// The notice to give when this leaf is gone, if its executable is being stopped.
-    pub fn leaf_notice(&self, cell: &CellName, leaf: u64) -> Option<Arc<RemovalNotice>> {
-        let executables = &self.cells.get(cell)?.executables;
-        executables.values().find(|e| e.leaf == leaf)?.removal.clone()
+    pub fn leaf_notice(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+    ) -> Option<Arc<RemovalNotice>> {
+        self.cells.get_mut(cell)?.record(name, leaf)?.notice().cloned()
     }
 
-    pub fn remove_executable(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) {
-        let Some(cell) = self.cells.get_mut(cell) else { return };
-        if cell.executables.get(name).is_some_and(|e| e.leaf == leaf) {
-            cell.executables.remove(name);
-            self.executables -= 1;
+    fn remove_executable(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Record> {
+        let cell = self.cells.get_mut(cell)?;
+        cell.record(name, leaf)?;
+        self.executables -= 1;
+        cell.executables.remove(name)
+    }
+
+    /// Room for an executable of this name. Where there is none, the record that was stopped first makes way: in the cell if
+    /// that is full, else in any. Those that ended by themselves stay until somebody has stopped them.
+    fn make_room(&mut self, cell_name: &CellName, name: &ExecutableName) -> Result<Option<Evicted>, Error> {
+        let total = self.executables;
+        let cell = self.open_cell(cell_name)?;
+        let replaces = cell.executables.contains_key(name);
+        let cell_is_full = cell.executables.len() + cell.stale.len() >= EXECUTABLES_PER_CELL_MAX;
+        if replaces || (!cell_is_full && total < EXECUTABLES_MAX) {
+            return Ok(None);
+        }
+        let oldest = self
+            .cells
+            .iter()
+            .filter(|(other, _)| !cell_is_full || *other == cell_name)
+            .flat_map(|(other, cell)| {
+                cell.oldest_stopped().map(|(order, name)| (order, other, cell.number, name))
+            })
+            .min_by_key(|(order, ..)| *order);
+        let Some((_, other, cell_number, name)) = oldest else {
+            return Err(match cell_is_full {
+                true => Error::TooManyExecutablesInCell(cell_name.clone()),
+                false => Error::TooManyExecutables,
+            });
+        };
+        let (cell, name) = (other.clone(), name.clone());
+        let record = self.cells.get_mut(&cell).and_then(|found| found.executables.remove(&name));
+        self.executables -= usize::from(record.is_some());
+        Ok(record.map(|record| Evicted { cell, cell_number, name, record }))
+    }
+
+    /// Brings a record back that had made way for nothing, unless its place is taken by now.
+    fn restore(&mut self, evicted: Evicted) {
+        let Evicted { cell, cell_number, name, record } = evicted;
+        let total = self.executables;
+        let Some(cell) = self.numbered(&cell, cell_number) else { return };
+        let has_room = cell.executables.len() < EXECUTABLES_PER_CELL_MAX && total < EXECUTABLES_MAX;
+        if has_room && !cell.executables.contains_key(&name) {
+            cell.executables.insert(name, record);
+            self.executables += 1;
         }
     }
 
@@ -314,11 +475,6 @@ impl Registry {
         let cell = from.next_if(|cell| cell.spec.name == *name);
         let cell = cell.ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         Ok(cell.info(siblings(Some(name), &mut from)))
-    }
-
-    /// The names of all cells that [`Registry::list`] has.
-    pub fn names(&self) -> Vec<CellName> {
-        self.cells.values().filter(|cell| cell.is_listed()).map(|cell| cell.spec.name.clone()).collect()
     }
 
     fn next_number(&mut self) -> u64 {
@@ -338,6 +494,19 @@ impl Registry {
             CellState::Freeing => Err(Error::CellFreeing(name.clone())),
             CellState::Allocated => Ok(cell),
         }
+    }
+
+    fn is_allocating(&self, name: &CellName) -> bool {
+        self.cells.get(name).is_some_and(|cell| cell.state == CellState::Allocating)
+    }
+
+    /// The cell and all inside it, a parent before its children.
+    fn tree_of(&self, name: &CellName) -> Result<Vec<CellName>, Error> {
+        if !self.cells.contains_key(name) {
+            return Err(Error::NoSuchCell(name.clone()));
+        }
+        let from = self.cells.range(name..).map(|(other, _)| other);
+        Ok(from.take_while(|other| *other == name || is_inside(other, name)).cloned().collect())
     }
 
     /// The cells directly inside, being allocated or not.
@@ -367,46 +536,42 @@ impl Cell {
         self.state != CellState::Allocating
     }
 
-    fn children(&self) -> Vec<Arc<Child>> {
-        self.executables.values().filter_map(|e| e.child.clone()).collect()
+    /// The run that each executable has or had last.
+    fn runs(&self) -> impl Iterator<Item = (ExecutableName, Arc<Run>)> {
+        self.executables.iter().filter_map(|(name, record)| Some((name.clone(), Arc::clone(record.run()?))))
+    }
+
+    /// The record of this name, if it is the one of this leaf.
+    fn record(&mut self, name: &ExecutableName, leaf: u64) -> Option<&mut Record> {
+        self.executables.get_mut(name).filter(|record| record.leaf == leaf)
+    }
+
+    /// Nothing in it is started again. Answers whom to tell.
+    fn give_up_restarting(&mut self) -> Vec<Arc<Completion>> {
+        self.executables.values_mut().for_each(Record::give_up_restarting);
+        let completions = self.executables.values().map(Record::completion);
+        completions.filter(|completion| completion.end().is_some()).cloned().collect()
+    }
+
+    /// Of the records that may make way, the one that was stopped first.
+    fn oldest_stopped(&self) -> Option<(u64, &ExecutableName)> {
+        self.executables.iter().filter_map(|(name, record)| Some((record.makes_way()?, name))).min()
     }
 
     /// The name is free, or that of an executable that has exited and is not being stopped.
     fn check_startable(&self, cell: &CellName, name: &ExecutableName) -> Result<(), Error> {
-        let Some(executable) = self.executables.get(name) else { return Ok(()) };
-        let state = match &executable.child {
-            None => "being started",
-            Some(_) if executable.removal.is_some() => "being stopped",
-            Some(child) if child.reason().is_none() => "running",
-            Some(_) => return Ok(()),
-        };
-        Err(Error::ExecutableExists { cell: cell.clone(), executable: name.clone(), state })
+        match self.executables.get(name).and_then(Record::in_use) {
+            None => Ok(()),
+            Some(state) => {
+                Err(Error::ExecutableExists { cell: cell.clone(), executable: name.clone(), state })
+            }
+        }
     }
 
     fn info(&self, children: Vec<CellInfo>) -> CellInfo {
-        let executables = self.executables.iter().map(|(name, executable)| executable.info(name)).collect();
+        let executables = self.executables.iter().map(|(name, record)| record.info(name)).collect();
         let freeing = self.state == CellState::Freeing;
         CellInfo { spec: self.spec.clone(), freeing, frozen: false, usage: None, executables, children }
-    }
-}
-
-impl Executable {
-    fn starting(leaf: u64, spec: &ExecutableSpec) -> Self {
-        let (description, identity) = (spec.description.clone(), spec.identity());
-        Self { leaf, description, identity, child: None, removal: None }
-    }
-
-    fn info(&self, name: &ExecutableName) -> ExecutableInfo {
-        let process = match &self.child {
-            None => ProcessState::Starting,
-            Some(child) => match child.reason() {
-                None => ProcessState::Running { pid: child.pid },
-                Some(reason) => ProcessState::Exited { pid: child.pid, reason },
-            },
-        };
-        let (name, description) = (name.clone(), self.description.clone());
-        let (identity, stopping) = (self.identity, self.removal.is_some());
-        ExecutableInfo { name, description, identity, process, stopping }
     }
 }
 
@@ -439,18 +604,84 @@ fn joined(names: &[CellName]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cgroup::MemoryCounts;
+    use super::super::child::Child;
     use super::super::error::ErrorKind;
     use super::super::executable::{Command, Program};
+    use super::super::restart::{RestartCondition, RestartPolicy};
     use super::*;
+    use crate::sys::pidfd::ExitReason;
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
         CellSpec { name, cpu: Default::default(), cpuset: Default::default() }
     }
 
-    fn executable(name: &str) -> ExecutableSpec {
-        let command = Command::parse("true").expect("valid");
-        ExecutableSpec::new(ExecutableName::parse(name).expect("valid"), Program::Shell(command))
+    fn executable(name: &str, condition: RestartCondition) -> Arc<ExecutableSpec> {
+        let name = ExecutableName::parse(name).expect("valid");
+        let program = Program::Shell(Command::parse("true").expect("valid"));
+        let restart = RestartPolicy { condition, max_restarts: None };
+        Arc::new(ExecutableSpec { restart, ..ExecutableSpec::new(name, program) })
+    }
+
+    /// A run without a process; nothing here looks at one.
+    fn run(leaf: u64) -> Arc<Run> {
+        let null = std::fs::File::open("/dev/null").expect("/dev/null");
+        Arc::new(Run::new(leaf, Child::new(1, null.into()).0, MemoryCounts::default()))
+    }
+
+    fn outcome(code: i32) -> Outcome {
+        Outcome { reason: ExitReason::Code(code), oom: None, exited_ms: 1 }
+    }
+
+    /// A registry with one cell, in which an executable runs.
+    struct Running {
+        registry: Registry,
+        cell: CellName,
+        name: ExecutableName,
+        leaf: u64,
+        completion: Arc<Completion>,
+    }
+
+    impl Running {
+        fn new(condition: RestartCondition) -> Self {
+            let (mut registry, cell) = (registry(&["a"]), spec("a").name);
+            let spec = executable("job", condition);
+            let leaf = start(&mut registry, "a", &spec).expect("free");
+            let completion = registry.completion(&cell, &spec.name).expect("there");
+            Self { registry, cell, name: spec.name.clone(), leaf, completion }
+        }
+
+        fn exit(&mut self, code: i32) -> Option<Duration> {
+            let aftermath = self.registry.record_exit(&self.cell, &self.name, self.leaf, outcome(code));
+            aftermath.expect("the run is known").delay
+        }
+
+        fn begin_restart(&mut self) -> Option<u64> {
+            self.registry.begin_restart(&self.cell, &self.name, self.leaf).map(|(leaf, _)| leaf)
+        }
+
+        /// Until nothing is left; whether the record has gone, too.
+        fn stop(&mut self) -> bool {
+            let stopping = self.registry.stop_executable(&self.cell, &self.name, notice()).expect("there");
+            self.finish(&stopping);
+            self.registry.completion(&self.cell, &self.name).is_err()
+        }
+
+        fn finish(&mut self, stopping: &StoppingExecutable) {
+            self.registry.finish_stop(&self.cell, &self.name, stopping.leaf, &stopping.removal);
+        }
+
+        fn has_ended(&self) -> bool {
+            self.completion.end().is_some()
+        }
+    }
+
+    fn start(registry: &mut Registry, cell: &str, spec: &Arc<ExecutableSpec>) -> Result<u64, Error> {
+        let cell = self::spec(cell).name;
+        let leaf = registry.reserve_executable(&cell, spec)?.leaf;
+        registry.commit_executable(&cell, &spec.name, run(leaf));
+        Ok(leaf)
     }
 
     fn registry(cells: &[&str]) -> Registry {
@@ -493,7 +724,7 @@ mod tests {
         let number = registry.reserve_cell(&spec("a")).expect("free");
         assert_eq!(kind(registry.reserve_cell(&spec("a"))), Some(ErrorKind::AlreadyExists));
         assert_eq!(kind(registry.reserve_cell(&spec("a/b"))), Some(ErrorKind::FailedPrecondition));
-        assert_eq!((registry.list(), registry.names()), (vec![], vec![]));
+        assert_eq!(registry.list(), []);
         assert_eq!(kind(registry.get(&spec("a").name)), Some(ErrorKind::NotFound));
         registry.cancel_cell(&spec("a").name, number);
         assert_eq!(kind(registry.reserve_cell(&spec("a"))), None);
@@ -503,17 +734,18 @@ mod tests {
     fn a_cell_needs_its_parent_and_its_parent_it() {
         let mut registry = registry(&["a", "a/b", "ab"]);
         assert_eq!(kind(registry.reserve_cell(&spec("c/d"))), Some(ErrorKind::NotFound));
-        let error = registry.free_cell(&spec("a").name, notice()).expect_err("has a child").to_string();
+        let error =
+            registry.free_cell(&spec("a").name, false, notice()).expect_err("has a child").to_string();
         assert!(error.contains("the cells \"a/b\";"), "{error}");
-        registry.free_cell(&spec("ab").name, notice()).expect("has none");
-        registry.free_cell(&spec("ab").name, notice()).expect("and again");
+        registry.free_cell(&spec("ab").name, false, notice()).expect("has none");
+        registry.free_cell(&spec("ab").name, false, notice()).expect("and again");
         assert_eq!(kind(registry.reserve_cell(&spec("ab/c"))), Some(ErrorKind::FailedPrecondition));
     }
 
     #[test]
     fn a_late_end_does_not_hit_a_later_cell_of_the_same_name() {
         let mut registry = registry(&["a"]);
-        let first = registry.free_cell(&spec("a").name, notice()).expect("free").number;
+        let first = registry.free_cell(&spec("a").name, false, notice()).expect("free").number;
         registry.remove_cell(&spec("a").name, first);
         let second = registry.reserve_cell(&spec("a")).expect("free again");
         registry.remove_cell(&spec("a").name, first);
@@ -526,8 +758,7 @@ mod tests {
     fn executables_are_bounded_per_cell_and_in_all() {
         let mut registry = registry(&["a", "b", "c", "d", "e"]);
         let start = |registry: &mut Registry, cell: &str, number: usize| {
-            let executable = executable(&number.to_string());
-            registry.reserve_executable(&spec(cell).name, &executable).map(|r| r.leaf)
+            start(registry, cell, &executable(&number.to_string(), RestartCondition::Never))
         };
         for cell in ["a", "b", "c", "d"] {
             for number in 0..EXECUTABLES_PER_CELL_MAX {
@@ -537,7 +768,7 @@ mod tests {
         let error = start(&mut registry, "a", 9999).expect_err("cell is full");
         assert!(matches!(error, Error::TooManyExecutablesInCell(_)));
         assert!(matches!(start(&mut registry, "e", 0), Err(Error::TooManyExecutables)));
-        let number = registry.free_cell(&spec("a").name, notice()).expect("free").number;
+        let number = registry.free_cell(&spec("a").name, false, notice()).expect("free").number;
         registry.remove_cell(&spec("a").name, number);
         start(&mut registry, "e", 0).expect("there is room again");
     }
@@ -554,17 +785,181 @@ mod tests {
     #[test]
     fn a_failed_start_leaves_the_name_as_it_was() {
         let mut registry = registry(&["a"]);
-        let (cell, job) = (spec("a").name, executable("job"));
-        let name = job.name.clone();
-        let reserved = registry.reserve_executable(&cell, &job).expect("free");
-        let taken = registry.reserve_executable(&cell, &job);
-        assert_eq!(kind(taken), Some(ErrorKind::AlreadyExists));
+        let (cell, spec) = (spec("a").name, executable("job", RestartCondition::Always));
+        let reserved = registry.reserve_executable(&cell, &spec).expect("free");
+        let completion = registry.completion(&cell, &spec.name).expect("it is awaited from the start");
+        assert_eq!(kind(registry.reserve_executable(&cell, &spec)), Some(ErrorKind::AlreadyExists));
         assert_eq!(
-            kind(registry.stop_executable(&cell, &name, notice())),
+            kind(registry.stop_executable(&cell, &spec.name, notice())),
             Some(ErrorKind::FailedPrecondition)
         );
-        registry.cancel_executable(&cell, &name, reserved.leaf, reserved.previous);
-        assert_eq!(kind(registry.stop_executable(&cell, &name, notice())), Some(ErrorKind::NotFound));
+        registry.cancel_executable(&cell, &spec.name, reserved);
+        assert_eq!(completion.end(), Some(&None), "who waits is told that it never was");
+        assert_eq!(kind(registry.stop_executable(&cell, &spec.name, notice())), Some(ErrorKind::NotFound));
         assert_eq!(registry.executables, 0);
+    }
+
+    #[test]
+    fn a_stopped_executable_stays_until_it_is_stopped_again() {
+        let mut job = Running::new(RestartCondition::Never);
+        let stop = |job: &mut Running| job.registry.stop_executable(&job.cell, &job.name, notice());
+        let (first, joined) = (stop(&mut job).expect("runs"), stop(&mut job).expect("at the same time"));
+        assert!(Arc::ptr_eq(&first.removal, &joined.removal));
+        job.exit(0);
+        job.finish(&first);
+        assert!(job.has_ended());
+        job.finish(&joined);
+        assert!(job.registry.completion(&job.cell, &job.name).is_ok(), "the other Stop finds it done");
+        assert!(job.stop(), "it had exited");
+        assert_eq!(kind(stop(&mut job)), Some(ErrorKind::NotFound));
+        assert_eq!(job.registry.executables, 0);
+    }
+
+    #[test]
+    fn an_executable_that_ended_by_itself_is_stopped_once() {
+        let mut job = Running::new(RestartCondition::OnFailure);
+        assert_eq!(job.exit(0), None);
+        assert!(job.has_ended());
+        assert!(job.stop());
+    }
+
+    #[test]
+    fn a_restart_keeps_the_record_and_nobody_hears_of_an_end() {
+        let mut job = Running::new(RestartCondition::Always);
+        assert!(job.exit(0).is_some());
+        assert_eq!(job.exit(0), None, "an exit is told once");
+        let next = job.begin_restart().expect("nothing is in the way");
+        assert_eq!(job.begin_restart(), None, "and restarted once");
+        assert!(!job.registry.commit_executable(&job.cell, &job.name, run(next)));
+        job.leaf = next;
+        assert!(!job.has_ended());
+        let listed = job.registry.list().remove(0).executables.remove(0);
+        assert_eq!((listed.restarts, listed.outcome), (1, None));
+        assert!(job.exit(1).is_some());
+    }
+
+    /// Whatever comes between an exit and the restart that would follow: afterwards none does.
+    #[test]
+    fn no_restart_slips_in_behind_an_end() {
+        type End = fn(&mut Running);
+        let ends: [(&str, End); 3] = [
+            ("stop", |job| {
+                job.registry.stop_executable(&job.cell, &job.name, notice()).expect("there");
+            }),
+            ("free", |job| {
+                job.registry.free_cell(&job.cell, false, notice()).expect("there");
+            }),
+            ("the daemon's end", |job| {
+                job.registry.shut();
+            }),
+        ];
+        for (what, end) in ends {
+            let mut job = Running::new(RestartCondition::Always);
+            assert!(job.exit(1).is_some());
+            end(&mut job);
+            assert!(job.has_ended(), "{what}");
+            assert_eq!(job.begin_restart(), None, "{what}");
+
+            let mut job = Running::new(RestartCondition::Always);
+            end(&mut job);
+            assert_eq!(job.exit(1), None, "{what} came first");
+            assert!(job.has_ended(), "{what} came first");
+        }
+        let mut job = Running::new(RestartCondition::Always);
+        assert!(job.exit(1).is_some());
+        assert!(!job.stop(), "it had not ended, so that its record stays");
+        assert_eq!(job.begin_restart(), None, "and a Stop that has answered is as good");
+    }
+
+    #[test]
+    fn a_restart_that_is_under_way_when_it_is_stopped_ends_with_it() {
+        for fails in [false, true] {
+            let mut job = Running::new(RestartCondition::Always);
+            assert!(job.exit(1).is_some());
+            let next = job.begin_restart().expect("nothing is in the way");
+            let stopping = job.registry.stop_executable(&job.cell, &job.name, notice()).expect("there");
+            assert_eq!(stopping.leaf, next);
+            let may = job.registry.may_finish_stop(&job.cell, &job.name, next, &stopping.removal);
+            assert!(matches!(may, MayFinish::Later));
+            job.leaf = next;
+            if fails {
+                let aftermath = job.registry.restart_failed(&job.cell, &job.name, next);
+                assert_eq!(aftermath.expect("it is known").delay, None);
+            } else {
+                assert!(job.registry.commit_executable(&job.cell, &job.name, run(next)), "it is to end");
+                assert_eq!(job.exit(9), None);
+            }
+            assert!(job.has_ended());
+            let may = job.registry.may_finish_stop(&job.cell, &job.name, next, &stopping.removal);
+            assert!(matches!(may, MayFinish::Now(_)));
+        }
+    }
+
+    #[test]
+    fn the_record_that_was_stopped_first_makes_way_and_no_other() {
+        let mut job = Running::new(RestartCondition::Never);
+        job.exit(0);
+        let named = |number: usize| executable(&format!("{number:04}"), RestartCondition::Never);
+        for number in 1..EXECUTABLES_PER_CELL_MAX {
+            let leaf = start(&mut job.registry, "a", &named(number)).expect("below the limit");
+            job.registry.record_exit(&job.cell, &named(number).name, leaf, outcome(0));
+        }
+        let full = start(&mut job.registry, "a", &named(9999));
+        assert!(matches!(full, Err(Error::TooManyExecutablesInCell(_))), "all ended by themselves");
+
+        // 7 is stopped before 3 is; both ran.
+        let mut replaced = Vec::new();
+        for number in [7, 3] {
+            let spec = named(number);
+            let leaf = start(&mut job.registry, "a", &spec).expect("the name may be used again");
+            let stopping = job.registry.stop_executable(&job.cell, &spec.name, notice()).expect("runs");
+            job.registry.record_exit(&job.cell, &spec.name, leaf, outcome(0));
+            job.registry.finish_stop(&job.cell, &spec.name, leaf, &stopping.removal);
+            replaced.push(spec.name.clone());
+        }
+        let is_there =
+            |registry: &Registry, name: &ExecutableName| registry.completion(&spec("a").name, name).is_ok();
+        let failed = job.registry.reserve_executable(&job.cell, &named(9999)).expect("7 makes way");
+        assert_eq!(
+            replaced.iter().map(|name| is_there(&job.registry, name)).collect::<Vec<_>>(),
+            [false, true]
+        );
+        job.registry.cancel_executable(&job.cell, &named(9999).name, failed);
+        assert!(is_there(&job.registry, &replaced[0]), "a call that fails changes nothing");
+
+        start(&mut job.registry, "a", &named(9998)).expect("7 makes way");
+        start(&mut job.registry, "a", &named(9997)).expect("3 makes way");
+        assert!(replaced.iter().all(|name| !is_there(&job.registry, name)));
+        assert!(start(&mut job.registry, "a", &named(9996)).is_err(), "no other does");
+        assert_eq!(job.registry.executables, EXECUTABLES_PER_CELL_MAX);
+    }
+
+    #[test]
+    fn a_tree_is_freed_from_its_leafs() {
+        let mut registry = registry(&["a", "a/x", "a/x/y", "a/z", "b"]);
+        let name = |text: &str| spec(text).name;
+        let young = registry.reserve_cell(&spec("a/young")).expect("free");
+        let refused = registry.free_cell(&name("a"), true, notice());
+        assert_eq!(kind(refused), Some(ErrorKind::FailedPrecondition), "a/young is being allocated");
+        registry.cancel_cell(&name("a/young"), young);
+        assert_eq!(kind(registry.reserve_cell(&spec("a/x/new"))), None, "a refusal closes nothing");
+
+        let number = registry.free_cell(&name("a/x"), true, notice());
+        assert_eq!(kind(number), Some(ErrorKind::FailedPrecondition), "a/x/new is being allocated");
+        let new = registry.cells.get(&name("a/x/new")).expect("there").number;
+        registry.commit_cell(&name("a/x/new"), new);
+        let number = registry.free_cell(&name("a"), true, notice()).expect("allocated").number;
+        assert_eq!(kind(registry.reserve_cell(&spec("a/x/y/late"))), Some(ErrorKind::FailedPrecondition));
+        let next = |registry: &mut Registry, at_most| {
+            let next = registry.innermost(&name("a"), number, at_most).unwrap_or_default();
+            next.into_iter().map(|(cell, _)| cell.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(next(&mut registry, 9), ["a/z", "a/x/y", "a/x/new", "a/x", "a"]);
+        assert_eq!(next(&mut registry, 2), ["a/z", "a/x/y"]);
+        for (cell, number) in registry.innermost(&name("a"), number, 9).expect("there") {
+            registry.remove_cell(&cell, number);
+        }
+        assert!(registry.innermost(&name("a"), number, 9).is_none());
+        assert_eq!(registry.list().len(), 1);
     }
 }

@@ -29,6 +29,11 @@ impl StandardInput {
         }
     }
 
+    /// How many bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// A pipe that holds the bytes, and nothing after them. `user` may open it again, as /dev/stdin.
     pub(super) fn pipe(&self, user: User) -> Result<PipeReader, Errno> {
         let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);

@@ -18,7 +18,7 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::HEADER_LIST_SOFT_BYTES_MAX;
 use crate::proto::aurae::runtime::v0::{CellServiceAllocateRequest, CellServiceListResponse};
 use crate::proto::{self, Method};
-use crate::runtime::{CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec, SignalNumber};
+use crate::runtime::{CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, SignalNumber};
 
 /// Nothing here waits for anything, so that a few polls are plenty.
 const POLLS_MAX: usize = 16;
@@ -140,7 +140,7 @@ impl Runtime for Notebook {
         Err(Status::new(Code::NotFound, cell.to_string()))
     }
 
-    async fn free(&self, _: CellName, _: Option<Duration>) -> Result<(), Status> {
+    async fn free(&self, _: CellName, _: bool, _: Option<Duration>) -> Result<(), Status> {
         Ok(())
     }
 
@@ -163,5 +163,9 @@ impl Runtime for Notebook {
 
     async fn thaw(&self, _: CellName) -> Result<(), Status> {
         Ok(())
+    }
+
+    async fn wait(&self, cell: CellName, _: ExecutableName) -> Result<Ended, Status> {
+        Err(Status::new(Code::NotFound, cell.to_string()))
     }
 }

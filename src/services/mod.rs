@@ -95,6 +95,10 @@ impl<R: Runtime> CellService for Services<R> {
         self.cells.stop(request).await
     }
 
+    async fn wait(&self, request: CellServiceWaitRequest) -> Result<CellServiceWaitResponse, Status> {
+        self.cells.wait(request).await
+    }
+
     async fn list(&self, request: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         self.cells.list(request).await
     }

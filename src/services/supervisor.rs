@@ -3,9 +3,8 @@
 //!
 //! An end (Stop, Free) that has begun is seen through to its end even when its caller has gone.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
@@ -15,16 +14,16 @@ use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
 use super::cells::{Runtime, status};
-use super::readings::{Reader, Readings, Turn};
-use super::starts::Starts;
+use super::readings::{self, Reader, Readings};
+use super::starts::{Starts, Turn};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
     FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY,
 };
 use crate::runtime::{
-    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit,
-    Finish, Freezing, SignalNumber,
+    CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
+    ExecutableSpec, Exit, Finish, Freezing, Restart, Restarted, SignalNumber,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -39,13 +38,22 @@ pub struct Supervisor {
     ends: Arc<Semaphore>,
     starts: Arc<Starts>,
     readings: Arc<Readings>,
+    /// Closed when the daemon begins to stop.
+    open: (channel::Sender<()>, channel::Receiver<()>),
 }
 
 impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
     pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
         let ends = Arc::new(Semaphore::new(ENDS_MAX));
-        Self { cells, pool, tasks, grace, ends, starts: Arc::default(), readings: Arc::default() }
+        let (starts, readings, open) = (Arc::default(), Arc::default(), channel::bounded(1));
+        Self { cells, pool, tasks, grace, ends, starts, readings, open }
+    }
+
+    /// The daemon begins to stop: nothing is started again, and those who wait for an end are sent away.
+    pub fn shut_down(&self) {
+        self.open.0.close();
+        self.cells.shut();
     }
 
     /// Whether the pool takes jobs and the cgroups can be used.
@@ -72,18 +80,16 @@ impl Supervisor {
     }
 
     /// Ends everything, inner cells first, and removes it with our own directories; for the daemon's own end. Says how
-    /// many cells stay behind.
+    /// many cells stay behind, those inside them not counted.
     pub async fn close(&self) -> usize {
         let mut left = 0;
-        for level in levels(self.cells.names()).into_values().rev() {
-            for batch in level.chunks(ENDS_AT_STOP) {
-                let ends: Vec<_> =
-                    batch.iter().map(|cell| (cell, self.begin_free(cell.clone(), None))).collect();
-                for (cell, end) in ends {
-                    if let Err(status) = end.await {
-                        log::error!("cell {cell} stays behind: {status}");
-                        left += 1;
-                    }
+        for batch in self.cells.outline().chunks(ENDS_AT_STOP) {
+            let begin = |cell: &CellInfo| self.begin_free(cell.spec.name.clone(), true, None);
+            let ends: Vec<_> = batch.iter().map(|cell| (&cell.spec.name, begin(cell))).collect();
+            for (cell, end) in ends {
+                if let Err(status) = end.await {
+                    log::error!("cell {cell} stays behind: {status}");
+                    left += 1;
                 }
             }
         }
@@ -97,9 +103,10 @@ impl Supervisor {
     fn begin_free(
         &self,
         cell: CellName,
+        force: bool,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send + use<> {
-        self.begin_end(grace, move |cells| cells.free(&cell))
+        self.begin_end(grace, move |cells| cells.free(&cell, force))
     }
 
     /// Begins an end with `begin` and sees it through, whether or not the caller stays to hear of it.
@@ -224,7 +231,12 @@ impl Supervisor {
         }
     }
 
-    /// Waits for a process to exit, then has it reaped.
+    /// Begins to wait for a process to exit.
+    fn begin_watch(&self, exit: Exit) {
+        self.tasks.spawn("the watch for an exit", self.clone().watch(exit));
+    }
+
+    /// Waits for a process to exit, then has it reaped, and started again if it is to be.
     async fn watch(self, exit: Exit) {
         let exit = match Async::new_nonblocking(exit) {
             Ok(exit) => exit,
@@ -237,9 +249,52 @@ impl Supervisor {
             Ok(exit) => self.run_step(move |cells| cells.exited(&exit)).await,
             Err(error) => return log::error!("an exit cannot be taken from the reactor: {error}"),
         };
-        if let Err(status) = reaped {
-            log::error!("reaping failed: {status}");
+        match reaped {
+            Ok(None) => {}
+            // On its own: what waits for most of its life is small.
+            Ok(Some(restart)) => self.tasks.spawn("a restart", self.clone().start_again(restart)),
+            Err(status) => log::error!("reaping failed: {status}"),
         }
+    }
+
+    /// Sees a restart through, until it runs or is not to be any more.
+    async fn start_again(self, mut restart: Restart) {
+        loop {
+            let completion = Arc::clone(&restart.completion);
+            let over = async {
+                ended(&completion).await;
+                None
+            };
+            let due = async {
+                Timer::after(restart.delay).await;
+                Some(self.starts.turn(restart.cell()).await)
+            };
+            let Some(turn) = over.or(due).await else { return };
+            match self.restart(restart, turn).await {
+                Ok(Some(later)) => restart = later,
+                Ok(None) => return,
+                Err(status) => return log::error!("a restart failed: {status}"),
+            }
+        }
+    }
+
+    /// One try, in the way of a start. What to do later, if anything.
+    async fn restart(&self, restart: Restart, turn: Turn) -> Result<Option<Restart>, Status> {
+        let supervisor = self.clone();
+        // Steps are asked for again when the pool is full; this one can be taken once.
+        let once = Arc::new(Mutex::new(Some((restart, turn))));
+        self.run_step(move |cells| {
+            let (restart, _turn) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            match cells.restart(restart) {
+                Restarted::Running(started) => {
+                    supervisor.begin_watch(started.exit);
+                    None
+                }
+                Restarted::Later(restart) => Some(restart),
+                Restarted::Over => None,
+            }
+        })
+        .await
     }
 
     /// From SIGTERM, which has been sent, to nothing left: waits out the grace period, kills, waits again.
@@ -269,8 +324,11 @@ impl Supervisor {
             // First of all: another caller may have finished it, and the path be that of the next cell of the name.
             let finished = ending.clone();
             let outcome = self.run_step(move |cells| cells.finish(&finished)).await?;
-            if outcome.map_err(|error| status(&error))? == Finish::Done {
-                return Ok(true);
+            match outcome.map_err(|error| status(&error))? {
+                Finish::Done => return Ok(true),
+                // Each time some less is left, so that this ends.
+                Finish::Partly => continue,
+                Finish::Busy => {}
             }
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -328,13 +386,15 @@ fn rejected(why: Rejected) -> Status {
     }
 }
 
-/// The names of cells, by how deep they are.
-fn levels(cells: Vec<CellName>) -> BTreeMap<usize, Vec<CellName>> {
-    let mut levels: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for cell in cells {
-        levels.entry(cell.as_str().matches('/').count()).or_default().push(cell);
+/// Waits for an executable to end.
+async fn ended(completion: &Completion) -> Option<Ended> {
+    loop {
+        let told = completion.listen();
+        if let Some(end) = completion.end() {
+            return end.clone();
+        }
+        told.await;
     }
-    levels
 }
 
 impl Runtime for Supervisor {
@@ -353,7 +413,7 @@ impl Runtime for Supervisor {
             let _turn = turn;
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
-            supervisor.tasks.spawn("the watch for an exit", supervisor.clone().watch(started.exit));
+            supervisor.begin_watch(started.exit);
             Ok(started.pid)
         })
         .await
@@ -368,8 +428,20 @@ impl Runtime for Supervisor {
         self.begin_end(grace, move |cells| cells.stop(&cell, &executable)).await
     }
 
-    async fn free(&self, cell: CellName, grace: Option<Duration>) -> Result<(), Status> {
-        self.begin_free(cell, grace).await
+    async fn free(&self, cell: CellName, force: bool, grace: Option<Duration>) -> Result<(), Status> {
+        self.begin_free(cell, force, grace).await
+    }
+
+    async fn wait(&self, cell: CellName, executable: ExecutableName) -> Result<Ended, Status> {
+        let completion = self.cells.completion(&cell, &executable).map_err(|error| status(&error))?;
+        let end = async { Ok(ended(&completion).await) };
+        let stopping = async {
+            // Nothing is ever sent.
+            let _ = self.open.1.recv().await;
+            Err(Status::new(Code::Unavailable, "the daemon is stopping"))
+        };
+        let never = || status(&Error::NoSuchExecutable { cell, executable });
+        end.or(stopping).await?.ok_or_else(never)
     }
 
     async fn signal(
@@ -385,8 +457,8 @@ impl Runtime for Supervisor {
     async fn list(&self) -> Result<Arc<Vec<CellInfo>>, Status> {
         let caller = self.readings.caller();
         match caller.turn().await {
-            Turn::Read(cells) => Ok(cells),
-            Turn::Reader(reader) => self.read_all(reader).await,
+            readings::Turn::Read(cells) => Ok(cells),
+            readings::Turn::Reader(reader) => self.read_all(reader).await,
         }
     }
 

@@ -147,8 +147,12 @@ fn is_listed(peer: &mut dyn Peer, cell: &str) {
 }
 
 fn stops(peer: &mut dyn Peer, cell: &str, pid: u32) {
-    succeed(peer, STOP, json!({ "cellName": cell, "executableName": "sleeper" }));
+    let sleeper = json!({ "cellName": cell, "executableName": "sleeper" });
+    succeed(peer, STOP, sleeper.clone());
     kernel::assert_gone(pid);
+    // Once more, and it is listed no longer.
+    succeed(peer, STOP, sleeper.clone());
+    assert_eq!(fail(peer, STOP, sleeper).code, NOT_FOUND);
 }
 
 fn frees(peer: &mut dyn Peer, cell: &str) {

@@ -115,6 +115,10 @@ impl proto::CellService for Api {
         Err(Status::new(Code::NotFound, request.cell_name))
     }
 
+    async fn wait(&self, request: CellServiceWaitRequest) -> Result<CellServiceWaitResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell_name))
+    }
+
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         Ok(CellServiceListResponse { cells: Vec::new() })
     }

@@ -83,7 +83,7 @@ impl Asked {
             .ok_or_else(|| with_hint("a command is missing: discover, health or cell", &arranged))?;
         let words_after_dashes = texts.iter().skip_while(|text| **text != "--").skip(1).count();
         let command = command.checked(words_after_dashes).map_err(|why| with_hint(&why, &arranged))?;
-        let timeout_ms = flags.timeout_ms.unwrap_or(CALL_TIMEOUT_MS);
+        let timeout_ms = flags.timeout_ms.unwrap_or(if command.is_patient() { 0 } else { CALL_TIMEOUT_MS });
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms) + command.grace());
         let address = address(flags.socket, environment)?;
         Ok(Self::Call(Invocation { address, timeout, form, command }))
@@ -116,6 +116,11 @@ impl Command {
         }
     }
 
+    /// It takes as long as a program runs, which nobody can know.
+    fn is_patient(&self) -> bool {
+        matches!(self, Self::Cell(command) if command.is_patient())
+    }
+
     fn checked(self, words_after_dashes: usize) -> Result<Self, String> {
         match self {
             Self::Cell(command) => command.checked(words_after_dashes).map(Self::Cell),
@@ -145,7 +150,8 @@ struct Flags {
     #[argh(option)]
     socket: Option<String>,
 
-    /// milliseconds until the call is given up; grace periods come on top. 0: never. Default: 30000
+    /// milliseconds until the call is given up; grace periods come on top. 0: never. Default: 30000, but never for cell
+    /// wait
     #[argh(option)]
     timeout_ms: Option<u64>,
 
@@ -359,6 +365,8 @@ mod tests {
         assert_eq!(timeout_ms(&["cell", "stop", "a", "b", "--grace-ms", "60000"]), Some(90_000));
         assert_eq!(timeout_ms(&["cell", "stop", "a", "b", "--grace-ms", "0", "--timeout-ms", "9"]), Some(9));
         assert_eq!(timeout_ms(&["cell", "stop", "a", "b", "--timeout-ms", "0"]), None);
+        assert_eq!(timeout_ms(&["cell", "wait", "a", "b"]), None);
+        assert_eq!(timeout_ms(&["cell", "wait", "a", "b", "--timeout-ms", "9"]), Some(9));
         assert_eq!(timeout_ms(&["discover", "--timeout-ms", &u64::MAX.to_string()]), Some(u64::MAX.into()));
     }
 }

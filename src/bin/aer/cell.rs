@@ -11,6 +11,7 @@ use auraed::proto::aurae::runtime::v0 as api;
 
 use crate::output::{Answer, printable};
 use crate::start::Start;
+use crate::wait::Wait;
 use crate::{json, listing};
 
 /// make and free cells, start and stop programs in them
@@ -36,6 +37,7 @@ enum Verb {
     Start(Box<Start>),
     Signal(Signal),
     Stop(Stop),
+    Wait(Wait),
     Free(Free),
     List(List),
     Get(Get),
@@ -53,6 +55,7 @@ impl CellCommand {
             Verb::Start(verb) => verb.run(cells).await,
             Verb::Signal(verb) => verb.run(cells).await,
             Verb::Stop(verb) => verb.run(cells).await,
+            Verb::Wait(verb) => verb.run(cells).await,
             Verb::Free(verb) => verb.run(cells).await,
             Verb::List(verb) => verb.run(cells).await,
             Verb::Get(verb) => verb.run(cells).await,
@@ -66,11 +69,14 @@ impl CellCommand {
         let grace = |ms: Option<u32>| ms.map_or(STOP_GRACE, |ms| Duration::from_millis(ms.into()));
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
-            Verb::Allocate(_) | Verb::Start(_) | Verb::Signal(_) | Verb::List(_) | Verb::Get(_) => {
-                Duration::ZERO
-            }
-            Verb::Freeze(_) | Verb::Thaw(_) => Duration::ZERO,
+            Verb::Allocate(_) | Verb::Start(_) | Verb::Wait(_) | Verb::Signal(_) => Duration::ZERO,
+            Verb::Freeze(_) | Verb::Thaw(_) | Verb::List(_) | Verb::Get(_) => Duration::ZERO,
         }
+    }
+
+    /// It takes as long as a program runs.
+    pub fn is_patient(&self) -> bool {
+        matches!(self.verb, Verb::Wait(_))
     }
 
     /// Refuses what argh cannot; `words_after_dashes` stood behind the first `--` of the command line.
@@ -144,7 +150,7 @@ impl Allocate {
     }
 }
 
-/// end a program with all that it started, and free its name
+/// end a program with all that it started
 #[derive(FromArgs, Debug)]
 #[argh(
     subcommand,
@@ -153,6 +159,7 @@ impl Allocate {
     usage = "<cell> <name> [--grace-ms <n>]",
     example = "aer cell stop web sleeper\naer cell stop web sleeper --grace-ms 0",
     note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone.",
+    note = "It is listed as exited then, and its name may be used again. One that has exited\nis listed no longer after it is stopped, once more.",
     note = "The call may take --timeout-ms plus --grace-ms; when that is not given, plus\n5000, the daemon's own default."
 )]
 struct Stop {
@@ -188,15 +195,19 @@ impl Stop {
     subcommand,
     name = "free",
     help_triggers("-h", "--help"),
-    usage = "<cell> [--grace-ms <n>]",
-    example = "aer cell free web\naer cell free web/api --grace-ms 20000",
-    note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone. A cell that has cells inside it is refused.",
+    usage = "<cell> [--force] [--grace-ms <n>]",
+    example = "aer cell free web\naer cell free web/api --grace-ms 20000\naer cell free web --force",
+    note = "SIGTERM first; what is left after the grace period is killed. Returns when all\nare gone. A cell that has cells inside it is refused without --force.",
     note = "The call may take --timeout-ms plus --grace-ms; when that is not given, plus\n5000, the daemon's own default."
 )]
 struct Free {
     /// the cell
     #[argh(positional, arg_name = "cell")]
     cell: String,
+
+    /// free the cells inside it, too; all programs get SIGTERM at once
+    #[argh(switch)]
+    force: bool,
 
     /// milliseconds between SIGTERM and SIGKILL. 0: kill at once. Default: the daemon's
     #[argh(option)]
@@ -209,7 +220,7 @@ impl Free {
         let request = api::CellServiceFreeRequest {
             cell_name: self.cell,
             grace_period_ms: self.grace_ms,
-            ..Default::default()
+            force: self.force,
         };
         cells.free(&request).await?;
         Ok(Answer::new(json::empty(), text))
@@ -396,6 +407,26 @@ mod tests {
         }
         assert!(started(&["web", "sleeper", "--"]).expect_err("no command").contains("a command is missing"));
         assert!(started(&["web", "--"]).expect_err("no name").contains("name"));
+    }
+
+    #[test]
+    fn a_restart_is_said_in_a_word() {
+        use api::RestartCondition::{Always, Never, OnFailure};
+        for (text, condition, max_restarts) in [
+            ("no", Never, None),
+            ("on-failure", OnFailure, None),
+            ("on-failure:5", OnFailure, Some(5)),
+            ("always", Always, None),
+            ("always:0", Always, Some(0)),
+        ] {
+            let policy = api::RestartPolicy { condition: condition.into(), max_restarts };
+            let request = started(&["web", "x", "--restart", text, "--", "y"]).expect("right");
+            assert_eq!(request.executable.and_then(|executable| executable.restart), Some(policy), "{text}");
+        }
+        for text in ["", "never", "no:1", "always:", "always:-1", "always:4294967296", "Always"] {
+            let refusal = started(&["web", "x", "--restart", text, "--", "y"]).expect_err("wrong");
+            assert!(refusal.contains("is not one of no, on-failure"), "{text}: {refusal}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl HealthCheck {
             ServingStatus::NotServing => "not serving\n",
             ServingStatus::Unknown | ServingStatus::ServiceUnknown => "unknown\n",
         };
-        let is_good = response.status() == ServingStatus::Serving;
-        Ok(Answer { is_good, ..Answer::new(json::health(&response), text.to_owned()) })
+        let exit_code = u8::from(response.status() != ServingStatus::Serving);
+        Ok(Answer { exit_code, ..Answer::new(json::health(&response), text.to_owned()) })
     }
 }

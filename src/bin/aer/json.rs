@@ -32,6 +32,17 @@ pub fn start(response: &api::CellServiceStartResponse) -> Value {
         .value()
 }
 
+pub fn wait(response: &api::CellServiceWaitResponse) -> Value {
+    Message::default()
+        .optional("exitCode", response.exit_code.map(Value::from))
+        .optional("exitSignal", response.exit_signal.map(Value::from))
+        .flag("oomKilled", response.oom_killed)
+        .text("oomCellName", &response.oom_cell_name)
+        .number("pid", response.pid.into())
+        .number("restarts", response.restarts.into())
+        .value()
+}
+
 pub fn list(response: &api::CellServiceListResponse) -> Value {
     Message::default().list("cells", &response.cells, node).value()
 }
@@ -126,6 +137,11 @@ fn executable(executable: &api::CellExecutable) -> Value {
         .enumeration("state", executable.state, state.map(|state| state.as_str_name()))
         .optional("exitCode", executable.exit_code.map(Value::from))
         .optional("exitSignal", executable.exit_signal.map(Value::from))
+        .optional("startedMs", (executable.started_ms != 0).then(|| long(executable.started_ms)))
+        .optional("exitedMs", executable.exited_ms.map(long))
+        .flag("oomKilled", executable.oom_killed)
+        .text("oomCellName", &executable.oom_cell_name)
+        .number("restarts", executable.restarts.into())
         .number("uid", executable.uid.into())
         .number("gid", executable.gid.into())
         .value()
@@ -193,6 +209,7 @@ mod tests {
         assert_eq!(health(&HealthCheckResponse::default()).to_string(), "{}");
         assert_eq!(allocate(&api::CellServiceAllocateResponse::default()).to_string(), "{}");
         assert_eq!(start(&api::CellServiceStartResponse::default()).to_string(), "{}");
+        assert_eq!(wait(&api::CellServiceWaitResponse::default()).to_string(), "{}");
         assert_eq!(list(&api::CellServiceListResponse::default()).to_string(), "{}");
         assert_eq!(node(&api::CellGraphNode::default()).to_string(), "{}");
         assert_eq!(executable(&api::CellExecutable::default()).to_string(), "{}");
@@ -217,8 +234,15 @@ mod tests {
         };
         let expected = r#"{"cpu":{"weight":"0","max":"-1","period":"18446744073709551615"},"cpuset":{"cpus":""},"memory":{"min":"0","low":"1","max":"9223372036854775807"},"isolateProcess":true}"#;
         assert_eq!(super::cell(&cell).to_string(), expected);
-        let exited = api::CellExecutable { exit_code: Some(0), state: 2, ..api::CellExecutable::default() };
-        let expected = r#"{"state":"CELL_EXECUTABLE_STATE_EXITED","exitCode":0}"#;
+        let exited = api::CellExecutable {
+            exit_code: Some(0),
+            state: 2,
+            started_ms: 1,
+            exited_ms: Some(0),
+            ..api::CellExecutable::default()
+        };
+        let expected =
+            r#"{"state":"CELL_EXECUTABLE_STATE_EXITED","exitCode":0,"startedMs":"1","exitedMs":"0"}"#;
         assert_eq!(executable(&exited).to_string(), expected);
     }
 

@@ -33,8 +33,13 @@ fn add(nodes: &[CellGraphNode], depth: usize, rows: &mut Vec<Row>) {
 fn row(executable: &CellExecutable, depth: usize) -> Row {
     let name = indented(&executable.name, depth);
     let [cpu, memory, pids] = [const { String::new() }; 3];
-    let description = printable(&executable.description);
-    [name, executable.pid.to_string(), state(executable), cpu, memory, pids, description]
+    [name, executable.pid.to_string(), state(executable), cpu, memory, pids, details(executable)]
+}
+
+fn details(executable: &CellExecutable) -> String {
+    let restarts = (executable.restarts > 0).then(|| format!("restarts {}", executable.restarts));
+    let description = Some(printable(&executable.description)).filter(|text| !text.is_empty());
+    restarts.into_iter().chain(description).collect::<Vec<_>>().join(", ")
 }
 
 fn indented(name: &str, depth: usize) -> String {
@@ -83,16 +88,32 @@ fn size(bytes: u64) -> String {
 }
 
 fn state(executable: &CellExecutable) -> String {
-    match (executable.state(), executable.exit_code, executable.exit_signal) {
-        (CellExecutableState::Restarting, _, _) => "restarting".to_owned(),
-        (CellExecutableState::Running, ..) => "running".to_owned(),
-        (CellExecutableState::Exited, _, Some(number)) => match Signal::try_from(number) {
+    match executable.state() {
+        CellExecutableState::Restarting => "restarting".to_owned(),
+        CellExecutableState::Running => "running".to_owned(),
+        CellExecutableState::Exited if executable.oom_killed => oom(&executable.oom_cell_name),
+        CellExecutableState::Exited => exit(executable.exit_code, executable.exit_signal),
+        CellExecutableState::Unspecified => "unknown".to_owned(),
+    }
+}
+
+/// How a process ended.
+pub fn exit(code: Option<i32>, signal: Option<i32>) -> String {
+    match (code, signal) {
+        (_, Some(number)) => match Signal::try_from(number) {
             Ok(signal) => format!("killed by {signal}"),
             Err(_) => format!("killed by signal {number}"),
         },
-        (CellExecutableState::Exited, Some(code), None) => format!("exited with {code}"),
-        (CellExecutableState::Exited, None, None) => "exited".to_owned(),
-        (CellExecutableState::Unspecified, ..) => "unknown".to_owned(),
+        (Some(code), None) => format!("exited with {code}"),
+        (None, None) => "exited".to_owned(),
+    }
+}
+
+/// Whose memory ran out, when the kernel killed a process for it.
+pub fn oom(cell: &str) -> String {
+    match cell {
+        "" => "out of memory (no limit of a cell)".to_owned(),
+        cell => format!("out of memory (limit of cell {})", printable(cell)),
     }
 }
 
@@ -216,6 +237,21 @@ zzz               frozen             -     -      -
             let executable = executable("", 1, CellExecutableState::Exited);
             state(&CellExecutable { exit_code, exit_signal, ..executable })
         };
+        let oom_cell_name = "web/api".to_owned();
+        let killed = CellExecutable {
+            exit_signal: Some(9),
+            oom_killed: true,
+            oom_cell_name,
+            restarts: 3,
+            description: "naps".to_owned(),
+            ..executable("", 1, CellExecutableState::Exited)
+        };
+        assert_eq!(state(&killed), "out of memory (limit of cell web/api)");
+        assert_eq!(details(&killed), "restarts 3, naps");
+        assert_eq!(
+            state(&CellExecutable { oom_cell_name: String::new(), ..killed }),
+            "out of memory (no limit of a cell)"
+        );
         assert_eq!(exited(None, Some(34)), "killed by signal 34");
         assert_eq!(exited(None, None), "exited");
         assert_eq!(state(&CellExecutable { state: 9, ..CellExecutable::default() }), "unknown");

@@ -17,6 +17,7 @@ mod listing;
 mod output;
 mod shell;
 mod start;
+mod wait;
 
 use std::process::ExitCode;
 

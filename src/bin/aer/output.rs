@@ -22,23 +22,26 @@ pub struct Answer {
     pub json: Value,
     /// Whole lines.
     pub text: String,
-    /// Whether it is what the user hoped for.
-    pub is_good: bool,
+    /// What to say on stderr beside it: nothing, or whole lines.
+    pub remark: String,
+    /// To exit with, once it is printed; 0 when it is what the user hoped for.
+    pub exit_code: u8,
 }
 
 impl Answer {
     pub fn new(json: Value, text: String) -> Self {
-        Self { json, text, is_good: true }
+        Self { json, text, remark: String::new(), exit_code: 0 }
     }
 }
 
-/// Prints an answer; the exit code says whether it is good, and could be printed.
+/// Prints an answer; the exit code is its own, if it could be printed.
 pub fn answer(answer: &Answer, form: Form) -> ExitCode {
     let printed = match form {
         Form::Text => print(&answer.text),
         Form::Json => print(&format!("{:#}\n", answer.json)),
     };
-    if answer.is_good { printed } else { ExitCode::FAILURE }
+    complain(&answer.remark);
+    if answer.exit_code == 0 { printed } else { ExitCode::from(answer.exit_code) }
 }
 
 /// Prints to stdout. A reader that has seen enough, as `head`, is no failure.

@@ -20,9 +20,11 @@ use crate::{json, shell};
     usage = "<cell> <name> [<options>] -- <command>...",
     example = "A program and its arguments; each arrives as it was typed:\n  aer cell start web sleeper -- sleep 4000\n  aer cell start web greeter -- sh -c 'echo hello there; sleep 9'",
     example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done >/tmp/dates'",
+    example = "A program that is started again when it fails, up to five times in a row:\n  aer cell start web server --restart on-failure:5 -- python3 -m http.server",
     example = "Without a shell, as another user, with few privileges:\n  aer cell start web server --exec --user 1000:1000 --env PORT=8080 \\\n    --rlimit nofile=1024:2048 --no-new-privileges --cap-bound '' -- server -v",
     note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
-    note = "When it has exited, aer cell list says how; it is listed until aer cell stop,\nor until its name is used again."
+    note = "When it has exited, aer cell list says how, and aer cell wait exits in the same\nway. It is listed until its name is used again, or its cell is freed.",
+    note = "A restart comes 100 ms after the exit, and twice as long after each further one,\nup to 30 seconds. A run of 10 seconds begins count and delays anew."
 )]
 pub struct Start {
     /// the cell to run in
@@ -69,6 +71,10 @@ pub struct Start {
     #[argh(switch)]
     stdin: bool,
 
+    /// what to do when it exits: no, on-failure or always; with :N, at most N restarts in a row
+    #[argh(option, from_str_fn(restart))]
+    restart: Option<api::RestartPolicy>,
+
     /// the program and its arguments, or one line for the shell
     #[argh(positional, arg_name = "command")]
     command: Vec<String>,
@@ -94,6 +100,22 @@ fn limit(text: &str) -> Result<api::Rlimit, String> {
     };
     let (soft, hard) = values.split_once(':').map_or((values, None), |(soft, hard)| (soft, Some(hard)));
     Ok(api::Rlimit { name: name.to_owned(), soft: Some(value(soft)?), hard: hard.map(value).transpose()? })
+}
+
+/// `on-failure`, `always:3`.
+fn restart(text: &str) -> Result<api::RestartPolicy, String> {
+    let refused = || format!("{text:?} is not one of no, on-failure, on-failure:N, always and always:N");
+    let (condition, max) = match text.split_once(':') {
+        Some((condition, max)) => (condition, Some(max.parse().map_err(|_| refused())?)),
+        None => (text, None),
+    };
+    let condition = match condition {
+        "no" if max.is_none() => api::RestartCondition::Never,
+        "on-failure" => api::RestartCondition::OnFailure,
+        "always" => api::RestartCondition::Always,
+        _ => return Err(refused()),
+    };
+    Ok(api::RestartPolicy { condition: condition.into(), max_restarts: max })
 }
 
 impl Start {
@@ -139,6 +161,7 @@ impl Start {
             rlimits: self.rlimit,
             no_new_privileges: self.no_new_privileges,
             capabilities: self.cap_bound.map(|list| api::CapabilitySet { names: names(list) }),
+            restart: self.restart,
             ..api::Executable::default()
         };
         let (uid, gid) = self.user;

@@ -14,12 +14,14 @@ mod group;
 mod hierarchy;
 mod membership;
 mod mountinfo;
+mod oom;
 mod sweep;
 mod tree;
 mod usage;
 
 pub use group::{Changes, Group, Removal, Rest};
 pub use hierarchy::Hierarchies;
+pub use oom::MemoryCounts;
 pub use tree::Tree;
 
 /// Which interface a cgroup directory has.

@@ -8,6 +8,7 @@ use super::super::spec::CellSpec;
 use super::delegate;
 use super::group::{self, Group, Removal};
 use super::hierarchy::Hierarchies;
+use super::oom::MemoryPlace;
 use super::usage::{Counters, Reading};
 use super::{Version, controllers, sweep};
 use std::path::{Path, PathBuf};
@@ -134,6 +135,12 @@ impl Tree {
     pub fn limiting(&self, name: &CellName) -> Vec<Group> {
         let paths = self.v1_bases().into_iter().map(|base| base.join(name.as_str()));
         paths.map(|path| Group::new(Version::V1, path)).collect()
+    }
+
+    /// Where memory is counted, if anywhere.
+    pub fn memory_place(&self) -> Option<MemoryPlace<'_>> {
+        let version = self.tracking.version();
+        (version == Version::V2).then(|| MemoryPlace { version, base: self.tracking.path() })
     }
 
     /// The `cgroup.procs` files that a process of this cell enters by itself; with `leaf` when it is not born there.

@@ -1,8 +1,10 @@
 //! An executable, from the message to parsed types: all bad fields at once.
 
-use super::{Violations, refuse_unbuilt};
+use super::Violations;
 use crate::grpc::status::Status;
-use crate::proto::aurae::runtime::v0::{CapabilitySet, CellServiceStartRequest, Executable, Rlimit};
+use crate::proto::aurae::runtime::v0::{
+    CapabilitySet, CellServiceStartRequest, Executable, RestartCondition, RestartPolicy, Rlimit,
+};
 use crate::runtime::{self, Arguments, CellName, Command, ExecutableName, ExecutableSpec, Program, User};
 
 pub fn parse_start(request: CellServiceStartRequest) -> Result<(CellName, ExecutableSpec), Status> {
@@ -16,7 +18,6 @@ pub fn parse_start(request: CellServiceStartRequest) -> Result<(CellName, Execut
         bad.add("executable", &"is missing; it needs a name, and a command or args");
         return Err(bad.into_status());
     };
-    refuse_unbuilt(&[("executable.restart", executable.restart.is_some())])?;
     match (cell, parse_executable(executable, user, &mut bad)) {
         (Some(cell), Some(spec)) if bad.0.is_empty() => Ok((cell, spec)),
         _ => Err(bad.into_status()),
@@ -37,6 +38,7 @@ fn parse_executable(executable: Executable, user: User, bad: &mut Violations) ->
     let limits = parse_limits(&executable.rlimits, bad);
     let capabilities = executable.capabilities.map(|set| parse_capabilities(&set, bad));
     let stdin = bad.check_optional("executable.stdin", executable.stdin.map(runtime::StandardInput::parse));
+    let restart = executable.restart.map(|policy| parse_restart(policy, bad)).unwrap_or_default();
     Some(ExecutableSpec {
         description: description?,
         environment: environment?,
@@ -46,6 +48,7 @@ fn parse_executable(executable: Executable, user: User, bad: &mut Violations) ->
         capabilities,
         no_new_privileges: executable.no_new_privileges,
         stdin,
+        restart,
         ..ExecutableSpec::new(name?, program?)
     })
 }
@@ -93,6 +96,24 @@ fn too_many(field: &str, count: usize, most: usize, bad: &mut Violations) -> boo
         bad.add(field, &format!("there are {count}; accepted: at most {most}, each once"));
     }
     is_so
+}
+
+fn parse_restart(policy: RestartPolicy, bad: &mut Violations) -> runtime::RestartPolicy {
+    let condition = match RestartCondition::try_from(policy.condition) {
+        Ok(RestartCondition::Unspecified | RestartCondition::Never) => runtime::RestartCondition::Never,
+        Ok(RestartCondition::OnFailure) => runtime::RestartCondition::OnFailure,
+        Ok(RestartCondition::Always) => runtime::RestartCondition::Always,
+        Err(_) => {
+            let why =
+                format!("{} is unknown; accepted: 0 to 3, never, on failure and always", policy.condition);
+            bad.add("executable.restart.condition", &why);
+            return runtime::RestartPolicy::default();
+        }
+    };
+    if condition == runtime::RestartCondition::Never && policy.max_restarts.is_some() {
+        bad.add("executable.restart.max_restarts", &"has no meaning without a condition; set both or none");
+    }
+    runtime::RestartPolicy { condition, max_restarts: policy.max_restarts }
 }
 
 #[cfg(test)]

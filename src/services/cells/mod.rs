@@ -12,7 +12,9 @@ use std::time::Duration;
 use crate::grpc::status::{Code, Status, Violation};
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec, SignalNumber};
+use crate::runtime::{
+    self, CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, SignalNumber,
+};
 
 /// What the service asks of the machine, in parsed types only.
 pub trait Runtime: Send + Sync + 'static {
@@ -29,9 +31,11 @@ pub trait Runtime: Send + Sync + 'static {
         executable: ExecutableName,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send;
+    /// `force` frees what is inside it, too.
     fn free(
         &self,
         cell: CellName,
+        force: bool,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send;
     /// To its first process, or to `all` that it has started.
@@ -47,6 +51,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// Answers when all of the cell stands still, or goes on as before.
     fn freeze(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
     fn thaw(&self, cell: CellName) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Gives how it ended, when it has.
+    fn wait(
+        &self,
+        cell: CellName,
+        executable: ExecutableName,
+    ) -> impl Future<Output = Result<Ended, Status>> + Send;
 }
 
 pub struct Cells<R> {
@@ -69,8 +79,7 @@ impl<R: Runtime> Cells<R> {
         let cell = bad.check("cell_name", CellName::parse(&request.cell_name));
         let grace = bad.check("grace_period_ms", parse_grace(request.grace_period_ms));
         let (Some(cell), Some(grace)) = (cell, grace) else { return Err(bad.into_status()) };
-        refuse_unbuilt(&[("force", request.force)])?;
-        self.runtime.free(cell, grace).await?;
+        self.runtime.free(cell, request.force, grace).await?;
         Ok(CellServiceFreeResponse {})
     }
 
@@ -106,6 +115,14 @@ impl<R: Runtime> Cells<R> {
         };
         self.runtime.signal(cell, executable, signal, request.all_processes).await?;
         Ok(CellServiceSignalResponse {})
+    }
+
+    pub async fn wait(&self, request: CellServiceWaitRequest) -> Result<CellServiceWaitResponse, Status> {
+        let mut bad = Violations::default();
+        let cell = bad.check("cell_name", CellName::parse(&request.cell_name));
+        let executable = bad.check("executable_name", ExecutableName::parse(&request.executable_name));
+        let (Some(cell), Some(executable)) = (cell, executable) else { return Err(bad.into_status()) };
+        Ok(view::wait(self.runtime.wait(cell, executable).await?))
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {

@@ -2,7 +2,9 @@
 
 use super::limits;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::{self, CellInfo, ExecutableInfo, ExitReason, ProcessState, Usage};
+use crate::runtime::{
+    self, CellInfo, Ended, ExecutableInfo, ExecutableState, ExitReason, Oom, Outcome, Usage,
+};
 
 pub fn node(info: &CellInfo) -> CellGraphNode {
     CellGraphNode {
@@ -45,25 +47,61 @@ fn share(share: runtime::PressureShare) -> PressureShare {
 }
 
 fn executable(info: &ExecutableInfo) -> CellExecutable {
-    let (pid, state, exit) = match info.process {
-        ProcessState::Starting => (0, CellExecutableState::Unspecified, None),
-        ProcessState::Running { pid } => (pid, CellExecutableState::Running, None),
-        ProcessState::Exited { pid, reason } => (pid, CellExecutableState::Exited, Some(reason)),
+    let state = match info.state {
+        ExecutableState::Starting => CellExecutableState::Unspecified,
+        ExecutableState::Running => CellExecutableState::Running,
+        ExecutableState::Restarting => CellExecutableState::Restarting,
+        ExecutableState::Exited => CellExecutableState::Exited,
     };
-    let (exit_code, exit_signal) = match exit {
-        Some(ExitReason::Code(code)) => (Some(code), None),
-        Some(ExitReason::Signal(signal)) => (None, Some(signal)),
-        Some(ExitReason::Unknown) | None => (None, None),
-    };
+    let exited_ms = info.outcome.as_ref().map(|outcome| outcome.exited_ms);
+    let exit = info.outcome.as_ref().map(exit).unwrap_or_default();
     CellExecutable {
         name: info.name.as_str().to_owned(),
         description: info.description.as_str().to_owned(),
-        pid,
+        pid: info.process.map_or(0, |process| process.pid),
         state: state.into(),
-        exit_code,
-        exit_signal,
+        exit_code: exit.code,
+        exit_signal: exit.signal,
+        started_ms: info.process.map_or(0, |process| process.started_ms),
+        exited_ms,
+        oom_killed: exit.oom_killed,
+        oom_cell_name: exit.oom_cell_name,
+        restarts: info.restarts,
         uid: info.identity.uid,
         gid: info.identity.gid,
-        ..CellExecutable::default()
     }
+}
+
+pub fn wait(ended: Ended) -> CellServiceWaitResponse {
+    let exit = exit(&ended.outcome);
+    CellServiceWaitResponse {
+        exit_code: exit.code,
+        exit_signal: exit.signal,
+        oom_killed: exit.oom_killed,
+        oom_cell_name: exit.oom_cell_name,
+        pid: ended.pid,
+        restarts: ended.restarts,
+    }
+}
+
+/// How a process ended, in the fields that two messages have.
+#[derive(Default)]
+struct Exit {
+    code: Option<i32>,
+    signal: Option<i32>,
+    oom_killed: bool,
+    oom_cell_name: String,
+}
+
+fn exit(outcome: &Outcome) -> Exit {
+    let (code, signal) = match outcome.reason {
+        ExitReason::Code(code) => (Some(code), None),
+        ExitReason::Signal(signal) => (None, Some(signal)),
+        ExitReason::Unknown => (None, None),
+    };
+    let oom_cell_name = match &outcome.oom {
+        Some(Oom::Cell(cell)) => cell.to_string(),
+        Some(Oom::Elsewhere) | None => String::new(),
+    };
+    Exit { code, signal, oom_killed: outcome.oom.is_some(), oom_cell_name }
 }
