@@ -3,7 +3,8 @@
 //! Every method returns promptly. Those that make or end something work in three steps: reserve the name under the lock,
 //! make the system calls without it, commit or undo. The states are drawn in `registry`.
 
-use super::cgroup::{Group, Hierarchies, Removal, Tree};
+use super::cgroup::{ControllerSet, Group, Hierarchies, Removal, Tree};
+use super::change::LimitsChange;
 use super::child::{Child, Exit, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
@@ -102,6 +103,7 @@ impl Cells {
 
     /// Makes a cell with its limits; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
+        let spec = CellSpec { limits: spec.limits.resolved()?, ..spec };
         let number = self.registry().reserve_cell(&spec)?;
         let made = self.tree.create_cell(&spec);
         match &made {
@@ -111,6 +113,21 @@ impl Cells {
         made
     }
 
+    /// Changes limits of a cell and of all that runs in it; all of it, or nothing. Answers the cell as it is then.
+    ///
+    /// On cgroup v1, memory that a process has had before its cell's first limit on memory stays uncounted.
+    pub fn update(&self, cell: &CellName, change: LimitsChange) -> Result<CellSpec, Error> {
+        let change = change.resolved()?;
+        let (number, updating) = self.registry().begin_update(cell, &change)?;
+        match self.tree.update_cell(&updating) {
+            Ok(()) => Ok(self.registry().commit_update(updating, number)),
+            Err(error) => {
+                self.registry().cancel_update(cell, number);
+                Err(error)
+            }
+        }
+    }
+
     /// Starts an executable in a cell. Returns when its command's shell runs, or nothing is left of the attempt.
     pub fn start(&self, cell: &CellName, spec: ExecutableSpec) -> Result<Started, Error> {
         // A process that is born frozen does not execute, and this call would wait for it.
@@ -118,14 +135,19 @@ impl Cells {
             return Err(Error::CellFrozen(cell.clone()));
         }
         let reservation = self.registry().reserve_executable(cell, &spec.name, &spec.description)?;
-        let Reservation { leaf: number, mut previous, mut stale } = reservation;
+        let Reservation { leaf: number, limited, mut previous, mut stale } = reservation;
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
 
-        let launched =
-            self.retire(cell, &spec.name, &mut previous).and_then(|()| self.launch(cell, &spec, number));
+        let launched = self
+            .retire(cell, &spec.name, &mut previous)
+            .and_then(|()| self.launch(cell, &spec, number, limited));
         match launched {
-            Ok(spawned) => Ok(self.commit(cell, &spec.name, number, spawned)),
+            Ok(spawned) => {
+                let started = self.commit(cell, &spec.name, number, spawned);
+                self.catch_up(cell, number, limited);
+                Ok(started)
+            }
             Err(error) => {
                 self.registry().cancel_executable(cell, &spec.name, number, previous);
                 Err(error)
@@ -244,11 +266,26 @@ impl Cells {
         Ok(())
     }
 
-    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, number: u64) -> Result<Spawned, Error> {
+    /// Brings what was started before an update, and is known only now, under the limits that the update has brought.
+    fn catch_up(&self, cell: &CellName, leaf: u64, joined: ControllerSet) {
+        let missing = self.registry().limited(cell).without(joined);
+        if let Err(error) = self.tree.enroll([cell].into_iter(), missing) {
+            log::error!("killing what was started in cell \"{cell}\" and escapes its limits: {error}");
+            let _ = self.leaf(cell, leaf).kill();
+        }
+    }
+
+    fn launch(
+        &self,
+        cell: &CellName,
+        spec: &ExecutableSpec,
+        number: u64,
+        limited: ControllerSet,
+    ) -> Result<Spawned, Error> {
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
-        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered) };
+        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered, limited) };
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
             Ok(spawned) => Ok(spawned),
             Err(error) => {

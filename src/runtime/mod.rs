@@ -11,6 +11,7 @@
 
 mod cells;
 mod cgroup;
+pub mod change;
 mod child;
 pub mod cpu;
 pub mod cpuset;
@@ -19,19 +20,23 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
+pub mod io;
 mod launch;
+pub mod memory;
 pub mod names;
+pub mod pids;
 mod quote;
 mod registry;
 pub mod spec;
 
 pub use cells::{Cells, CellsConfig};
+pub use change::{LimitName, LimitsChange};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
 pub use info::{CellInfo, ExecutableInfo, ProcessState};
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
-pub use spec::{CellSpec, Command, Description, ExecutableSpec};
+pub use spec::{CellSpec, Command, Description, ExecutableSpec, Limits};
 
 pub use crate::sys::pidfd::ExitReason;

@@ -17,12 +17,14 @@
 //! A started executable runs or has exited; its [`Child`] says which. A cell that could not be emptied stays Freeing, an
 //! executable stopping: Free and Stop may be tried again, and nothing new gets in.
 
+use super::cgroup::{ControllerSet, Updating};
+use super::change::LimitsChange;
 use super::child::Child;
 use super::ending::RemovalNotice;
 use super::error::Error;
 use super::info::{CellInfo, ExecutableInfo, ProcessState};
 use super::names::{CellName, ExecutableName};
-use super::spec::{CellSpec, Description};
+use super::spec::{CellSpec, Description, Limits};
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -43,6 +45,8 @@ struct Cell {
     /// Tells this cell from an earlier one of the same name.
     number: u64,
     spec: CellSpec,
+    /// What its limits are about to become. What starts meanwhile is put under these, too.
+    updating: Option<Limits>,
     state: CellState,
     executables: BTreeMap<ExecutableName, Executable>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
@@ -87,6 +91,8 @@ pub(super) struct Executable {
 #[derive(Debug)]
 pub(super) struct Reservation {
     pub leaf: u64,
+    /// The controllers that limit the cell or one around it.
+    pub limited: ControllerSet,
     /// The exited executable that had the name; comes back when the start fails.
     pub previous: Option<Executable>,
     /// Leafs to remove at this opportunity.
@@ -117,6 +123,8 @@ impl Registry {
         }
         if let Some(parent) = spec.name.parent() {
             self.open_cell(&parent)?;
+            // On v1 it would get a copy of a list that is about to be another.
+            self.check_not_updating(&parent)?;
         }
         if self.cells.len() >= CELLS_MAX {
             return Err(Error::TooManyCells);
@@ -134,6 +142,44 @@ impl Registry {
 
     pub fn cancel_cell(&mut self, name: &CellName, number: u64) {
         self.remove_cell(name, number);
+    }
+
+    /// Holds the limits of a cell for a change, and says what they become. Ends with [`Registry::commit_update`] or
+    /// [`Registry::cancel_update`], until which the cell doesn't go.
+    pub fn begin_update(&mut self, name: &CellName, change: &LimitsChange) -> Result<(u64, Updating), Error> {
+        self.open_cell(name)?;
+        self.check_not_updating(name)?;
+        let inside = self.inside(name).map(|cell| cell.spec.clone()).collect();
+        let cell = self.open_cell(name)?;
+        let (old, new) = (cell.spec.limits.clone(), change.applied_to(&cell.spec.limits));
+        cell.updating = Some(new.clone());
+        Ok((cell.number, Updating { name: name.clone(), old, new, inside }))
+    }
+
+    /// The cell as it is now.
+    pub fn commit_update(&mut self, updated: Updating, number: u64) -> CellSpec {
+        if let Some(cell) = self.numbered(&updated.name, number) {
+            cell.updating = None;
+            cell.spec.limits.clone_from(&updated.new);
+        }
+        CellSpec { name: updated.name, limits: updated.new }
+    }
+
+    pub fn cancel_update(&mut self, name: &CellName, number: u64) {
+        if let Some(cell) = self.numbered(name, number) {
+            cell.updating = None;
+        }
+    }
+
+    /// The controllers that limit this cell or one around it.
+    pub fn limited(&self, name: &CellName) -> ControllerSet {
+        let chain = std::iter::successors(Some(name.clone()), CellName::parent);
+        let cells = chain.filter_map(|name| self.cells.get(&name));
+        let of = |cell: &Cell| {
+            let soon = cell.updating.as_ref().map(ControllerSet::of).unwrap_or_default();
+            ControllerSet::of(&cell.spec.limits).and(soon)
+        };
+        cells.map(of).fold(ControllerSet::default(), ControllerSet::and)
     }
 
     /// Closes the cell to all that is new, and answers what is in it. A cell that is being freed already is no error;
@@ -154,8 +200,9 @@ impl Registry {
 
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
         let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
-        // Asked anew each time: a start that had begun before the Free may have added one.
-        if cell.removing || cell.executables.values().any(|e| e.child.is_none()) {
+        // Asked anew each time: a start that had begun before the Free may have added one. Neither it nor an update must
+        // meet the next cell of the name.
+        if cell.removing || cell.updating.is_some() || cell.executables.values().any(|e| e.child.is_none()) {
             return MayRemove::Later;
         }
         cell.removing = true;
@@ -192,7 +239,7 @@ impl Registry {
         name: &ExecutableName,
         description: &Description,
     ) -> Result<Reservation, Error> {
-        let (total, leaf) = (self.executables, self.next_number());
+        let (total, leaf, limited) = (self.executables, self.next_number(), self.limited(cell_name));
         let cell = self.open_cell(cell_name)?;
         cell.check_startable(cell_name, name)?;
         let replaces = cell.executables.contains_key(name);
@@ -206,7 +253,7 @@ impl Registry {
         let previous = cell.executables.insert(name.clone(), starting);
         let stale = std::mem::take(&mut cell.stale);
         self.executables += usize::from(!replaces);
-        Ok(Reservation { leaf, previous, stale })
+        Ok(Reservation { leaf, limited, previous, stale })
     }
 
     /// Records the process. Answers whether it is to end at once, as its cell has begun to be freed meanwhile.
@@ -307,12 +354,31 @@ impl Registry {
         }
     }
 
+    /// One update at a time along each path of the tree: those of two cells depend on each other when one is inside the
+    /// other. A cell that is being allocated gets its parent's lists on v1.
+    fn check_not_updating(&self, name: &CellName) -> Result<(), Error> {
+        let around = std::iter::successors(Some(name.clone()), CellName::parent);
+        let around = around.filter_map(|name| self.cells.get(&name));
+        if let Some(cell) = around.chain(self.inside(name)).find(|cell| cell.updating.is_some()) {
+            return Err(Error::CellUpdating(cell.spec.name.clone()));
+        }
+        match self.inside(name).find(|cell| cell.state == CellState::Allocating) {
+            Some(cell) => Err(Error::CellAllocating(cell.spec.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The cells inside, being allocated or not, a parent before its children.
+    fn inside(&self, name: &CellName) -> impl Iterator<Item = &Cell> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self.cells.range((Excluded(name), Unbounded));
+        after.take_while(move |(other, _)| is_inside(other, name)).map(|(_, cell)| cell)
+    }
+
     /// The cells directly inside, being allocated or not.
     fn children_of(&self, name: &CellName) -> Vec<CellName> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let after = self.cells.range((Excluded(name), Unbounded)).map(|(other, _)| other);
-        let inside = after.take_while(|other| is_inside(other, name));
-        inside.filter(|other| other.is_child_of(name)).cloned().collect()
+        let names = self.inside(name).map(|cell| &cell.spec.name);
+        names.filter(|other| other.is_child_of(name)).cloned().collect()
     }
 }
 
@@ -322,6 +388,7 @@ impl Cell {
         Self {
             number,
             spec,
+            updating: None,
             state: CellState::Allocating,
             executables,
             stale,
@@ -400,7 +467,7 @@ mod tests {
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
-        CellSpec { name, cpu: Default::default(), cpuset: Default::default() }
+        CellSpec { name, limits: Limits::default() }
     }
 
     fn registry(cells: &[&str]) -> Registry {

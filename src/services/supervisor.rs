@@ -21,7 +21,8 @@ use crate::limits::{
     QUEUE_RETRY_DELAY, STARTS_MAX,
 };
 use crate::runtime::{
-    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit, Finish,
+    CellInfo, CellName, CellSpec, Cells, Emptied, Ending, Error, ExecutableName, ExecutableSpec, Exit,
+    Finish, LimitsChange,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -357,6 +358,10 @@ impl Runtime for Supervisor {
 
     async fn free(&self, cell: CellName, grace: Option<Duration>) -> Result<(), Status> {
         self.begin_free(cell, grace).await
+    }
+
+    async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {
+        self.run(move |cells| cells.update(&cell, change)).await
     }
 
     fn list(&self) -> Vec<CellInfo> {

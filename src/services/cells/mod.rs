@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::grpc::status::{Code, Status, Violation};
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
-use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec};
+use crate::runtime::{self, CellInfo, CellName, CellSpec, ExecutableName, ExecutableSpec, LimitsChange};
 
 /// What the service asks of the machine, in parsed types only.
 pub trait Runtime: Send + Sync + 'static {
@@ -33,6 +33,12 @@ pub trait Runtime: Send + Sync + 'static {
         cell: CellName,
         grace: Option<Duration>,
     ) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Gives the cell as it is then.
+    fn update(
+        &self,
+        cell: CellName,
+        change: LimitsChange,
+    ) -> impl Future<Output = Result<CellSpec, Status>> + Send;
     fn list(&self) -> Vec<CellInfo>;
 }
 
@@ -80,6 +86,15 @@ impl<R: Runtime> Cells<R> {
         };
         self.runtime.stop(cell, executable, grace).await?;
         Ok(CellServiceStopResponse {})
+    }
+
+    pub async fn update(
+        &self,
+        request: CellServiceUpdateRequest,
+    ) -> Result<CellServiceUpdateResponse, Status> {
+        let (cell, change) = limits::parse_update(request)?;
+        let updated = self.runtime.update(cell, change).await?;
+        Ok(CellServiceUpdateResponse { cell: Some(limits::cell(&updated)) })
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
