@@ -155,8 +155,8 @@ const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 const IDLE_BYTES: usize = 3 << 20;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
-/// What we remember of a cell, its name at its longest.
-const CELL_BYTES: usize = 1 << 10;
+/// What we remember of a cell, its name at its longest, and all devices limited that may be.
+const CELL_BYTES: usize = (1 << 10) + IO_DEVICES_MAX * 128;
 /// What we remember of an executable, names at their longest, and its watch.
 const EXECUTABLE_BYTES: usize = 3 << 10;
 
