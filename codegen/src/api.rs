@@ -17,7 +17,6 @@ const PLANNED: &[&str] = &[
     "/aurae.runtime.v0.CellService/Get",
     "/aurae.runtime.v0.CellService/Signal",
     "/aurae.runtime.v0.CellService/Thaw",
-    "/aurae.runtime.v0.CellService/Update",
     "/aurae.runtime.v0.PodService/",
 ];
 

@@ -11,6 +11,7 @@
 
 mod cells;
 mod cgroup;
+pub mod change;
 mod child;
 pub mod cpu;
 pub mod cpuset;
@@ -19,9 +20,12 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
+pub mod io;
 mod launch;
+pub mod memory;
 pub mod names;
 mod outcome;
+pub mod pids;
 mod quote;
 mod record;
 mod registry;
@@ -29,6 +33,7 @@ mod restart;
 pub mod spec;
 
 pub use cells::{Cells, CellsConfig, Restart, Restarted};
+pub use change::{LimitName, LimitsChange};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
@@ -37,6 +42,6 @@ pub use names::{CellName, ExecutableName};
 pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use quote::Quoted;
 pub use restart::{RestartCondition, RestartPolicy};
-pub use spec::{CellSpec, Command, Description, ExecutableSpec};
+pub use spec::{CellSpec, Command, Description, ExecutableSpec, Limits};
 
 pub use crate::sys::pidfd::ExitReason;

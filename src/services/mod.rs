@@ -100,6 +100,10 @@ impl<R: Runtime> CellService for Services<R> {
     async fn list(&self, request: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         self.cells.list(request).await
     }
+
+    async fn update(&self, request: CellServiceUpdateRequest) -> Result<CellServiceUpdateResponse, Status> {
+        self.cells.update(request).await
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::limits::{
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
-    ExecutableSpec, Exit, Finish, Restart, Restarted,
+    ExecutableSpec, Exit, Finish, LimitsChange, Restart, Restarted,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -430,6 +430,10 @@ impl Runtime for Supervisor {
         };
         let never = || status(&Error::NoSuchExecutable { cell, executable });
         end.or(stopping).await?.ok_or_else(never)
+    }
+
+    async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {
+        self.run(move |cells| cells.update(&cell, change)).await
     }
 
     fn list(&self) -> Vec<CellInfo> {

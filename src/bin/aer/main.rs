@@ -16,6 +16,7 @@ mod json;
 mod listing;
 mod output;
 mod shell;
+mod size;
 mod wait;
 
 use std::process::ExitCode;

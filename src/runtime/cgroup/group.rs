@@ -38,10 +38,6 @@ impl Group {
         Self { version, path }
     }
 
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -60,6 +56,18 @@ impl Group {
         let mut pids = BTreeSet::new();
         for directory in descendants(&self.path)? {
             pids.extend(processes_in(&directory)?);
+        }
+        Ok(pids)
+    }
+
+    /// Pids in a cell's cgroup, without those in the cells inside it: `_` is in the name of each cgroup below that is no
+    /// cell's.
+    pub fn own_processes(&self) -> Result<BTreeSet<i32>, Error> {
+        let mut pids = processes_in(&self.path)?;
+        for directory in subdirectories(&self.path)? {
+            if directory.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'_')) {
+                pids.extend(Self::new(self.version, directory).processes()?);
+            }
         }
         Ok(pids)
     }
