@@ -378,6 +378,18 @@ fn whose_memory_ran_out_is_told() {
             assert_eq!(ended.exit_signal, Some(9), "{cell}");
             assert_eq!((ended.oom_killed, ended.oom_cell_name.as_str()), (true, named));
         }
+        // A child is the victim, and the SIGKILL of its parent is ours.
+        let file = daemon.file("survived");
+        let script = format!(
+            "trap '' TERM; dd if=/dev/zero of=/dev/null bs=48M count=1; : >{}; while :; do sleep 0.05; done",
+            file.display()
+        );
+        daemon.start("own/inner", "stubborn", &script).await;
+        eventually("the child is ended", || file.exists()).await;
+        daemon.stop_within("own/inner", "stubborn", 100).await.expect("stop");
+        let ended = daemon.wait("own/inner", "stubborn").await.expect("it ended");
+        assert_eq!((ended.exit_signal, ended.oom_killed), (Some(9), false));
+
         daemon.start("around/inner", "suicide", "kill -9 $$").await;
         let ended = daemon.wait("around/inner", "suicide").await.expect("it ends");
         assert_eq!((ended.exit_signal, ended.oom_killed, ended.oom_cell_name.as_str()), (Some(9), false, ""));
