@@ -259,7 +259,7 @@ fn an_update_is_whole_or_not_at_all() {
         limits.pids.max = pids(50);
     };
     let mut bad = set(change);
-    // The kernel takes all that is written before it.
+    // The kernel has taken all else by then.
     bad.set.io.max = [io_max("4095:9", [Some(1), None, None, None])].into();
     let error = v1.update("a", bad).expect_err("no such device");
     assert_eq!(error.kind(), ErrorKind::Invalid("cell.io.max"), "{error}");

@@ -111,6 +111,10 @@ impl proto::CellService for Api {
         Err(Status::new(Code::NotFound, request.cell_name))
     }
 
+    async fn update(&self, request: CellServiceUpdateRequest) -> Result<CellServiceUpdateResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell.unwrap_or_default().name))
+    }
+
     async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
         Ok(CellServiceListResponse { cells: Vec::new() })
     }

@@ -243,8 +243,9 @@ impl Tree {
     /// Has the cell give memory to its leafs, each of which then has `memory.events` of its own: they tell whose process
     /// the kernel has killed. Nothing else is given, as each controller costs memory for each leaf.
     fn delegate_to_leafs(&self, cell: &Group) -> Result<(), Error> {
-        let memory = [Controller::Memory].into_iter().filter(|c| self.on_v2().contains(*c)).collect();
-        if memory == ControllerSet::default() {
+        let memory: ControllerSet =
+            [Controller::Memory].into_iter().filter(|c| self.on_v2().contains(*c)).collect();
+        if memory.is_empty() {
             return Ok(());
         }
         delegate::enable(cell.path(), memory).map(drop)
