@@ -109,9 +109,10 @@ impl Tree {
 
     /// Makes the cell's directories and puts its limits on them; all of it, or nothing.
     pub fn create_cell(&self, spec: &CellSpec) -> Result<(), Error> {
-        self.check_controllers(ControllerSet::of(&spec.limits))?;
+        let needed = ControllerSet::of(&spec.limits);
+        self.check_controllers(needed)?;
         let mut made = Made::default();
-        self.delegate_to(spec)?;
+        self.delegate_to(&spec.name, needed)?;
         let tracked = self.cell(&spec.name);
         made.create(tracked.path())?;
         self.make_v1(&mut made, Path::new(spec.name.as_str()))?;
@@ -134,7 +135,8 @@ impl Tree {
     /// Brings a cell to its new limits, and its processes under them; all of it, or nothing.
     pub fn update_cell(&self, cell: &Updating) -> Result<(), Error> {
         let needed = ControllerSet::of(&cell.new);
-        self.check_controllers(needed.without(ControllerSet::of(&cell.old)))?;
+        self.check_controllers(needed)?;
+        self.delegate_to(&cell.name, needed)?;
         let mut due = Vec::new();
         for limit in LimitName::ALL.into_iter().filter(|limit| limit.differs(&cell.old, &cell.new)) {
             due.extend(match (limit, self.place(Controller::of(limit))) {
@@ -224,16 +226,15 @@ impl Tree {
         settings(limit, Directory { path: &directory, version }, from, to)
     }
 
-    /// Has the parent give the v2 controllers to its children, for each cell anew: systemd takes back what it did not
-    /// delegate.
-    fn delegate_to(&self, spec: &CellSpec) -> Result<(), Error> {
+    /// Has the parent give the v2 controllers to its children, for each cell and change anew: systemd takes back what it did
+    /// not delegate.
+    fn delegate_to(&self, name: &CellName, needed: ControllerSet) -> Result<(), Error> {
         let on_v2 = self.on_v2();
         if on_v2.is_empty() {
             return Ok(());
         }
-        let parent = spec.name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
+        let parent = name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
         let given = delegate::enable(parent.path(), on_v2)?;
-        let needed = ControllerSet::of(&spec.limits);
         match on_v2.iter().find(|controller| needed.contains(*controller) && !given.contains(*controller)) {
             Some(missing) => Err(missing.missing(Version::V2, &not_delegated(parent.path()))),
             None => Ok(()),
