@@ -29,19 +29,21 @@ pub struct LimitsChange {
 }
 
 impl LimitName {
+    /// In the order in which they are written: those for which the kernel may kill come last, when nothing can be refused
+    /// any more but they.
     pub const ALL: [Self; 12] = [
         Self::CpuWeight,
         Self::CpuMax,
         Self::CpusetCpus,
         Self::CpusetMems,
+        Self::PidsMax,
+        Self::IoWeight,
+        Self::IoMax,
         Self::MemoryMin,
         Self::MemoryLow,
         Self::MemorySwapMax,
         Self::MemoryHigh,
         Self::MemoryMax,
-        Self::PidsMax,
-        Self::IoWeight,
-        Self::IoMax,
     ];
 
     pub fn parse(text: &str) -> Option<Self> {

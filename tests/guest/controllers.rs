@@ -210,7 +210,7 @@ fn an_update_is_whole_or_not_at_all() {
         pids: pids_max(9),
         ..cell("a")
     };
-    // Written last, when all else has been taken.
+    // Written when all else but memory has been taken.
     let mut bad = change.clone();
     bad.io = devices(vec![io_max(DISK, Some(1), None), io_max("4095:9", Some(1), None)]);
     let refused = update(&daemon, bad, &["cpu.max"]).expect_err("one device of two is none");

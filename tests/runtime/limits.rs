@@ -259,7 +259,7 @@ fn an_update_is_whole_or_not_at_all() {
         limits.pids.max = pids(50);
     };
     let mut bad = set(change);
-    // The kernel takes all that is written before it.
+    // The kernel has taken all else by then.
     bad.set.io.max = [io_max("4095:9", [Some(1), None, None, None])].into();
     let error = v1.update("a", bad).expect_err("no such device");
     assert_eq!(error.kind(), ErrorKind::Invalid("cell.io.max"), "{error}");
@@ -280,9 +280,10 @@ fn an_update_brings_what_runs_under_its_first_limit() {
     v1.machine.allocate("a");
     v1.machine.allocate("a/b");
     // One that forks all the time, too.
-    let outer = v1.machine.start("a", "outer", "sleep 1000 & sleep 1000 & while :; do /bin/true; done");
+    let outer = v1.machine.start("a", "outer", "sleep 1000 & sleep 1000 & while :; do sleep 0.02; done");
     let inner = v1.machine.start("a/b", "inner", "sleep 1000 & exec sleep 1000");
-    eventually("all run", || processes_of(&v1.machine, "a").len() >= 5);
+    wait_for_comm(inner.pid, "sleep");
+    eventually("all run", || processes_of(&v1.machine, "a").len() >= 6);
     assert!(!v1.has_joined(outer.pid, "pids", "a"));
 
     v1.update("a", set(|limits| limits.pids.max = pids(100))).expect("update");
@@ -298,6 +299,30 @@ fn an_update_brings_what_runs_under_its_first_limit() {
     assert!(v1.has_joined(late.pid, "pids", "a/b"));
     v1.machine.free("a/b");
     v1.machine.free("a");
+}
+
+#[test]
+fn what_forks_without_end_is_brought_under_a_limit_or_the_update_is_undone() {
+    let Some(v1) = V1::new("chain", &["pids"]) else { return };
+    let group = || fs::read_to_string(v1.file("pids", "a", "cgroup.procs")).expect("procs");
+    for _ in 0..8 {
+        v1.machine.allocate("a");
+        // Each process lives until it has forked the next.
+        v1.machine.start("a", "chain", r#"export chain='sh -c "$chain" &'; sh -c "$chain""#);
+        let begin = Instant::now();
+        match v1.update("a", set(|limits| limits.pids.max = pids(100))) {
+            Ok(_) => {
+                eventually("the chain is in its group", || !group().is_empty());
+                assert_eq!(v1.read("pids", "a", "pids.max"), "100");
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error}");
+                assert_eq!(v1.read("pids", "a", "pids.max"), "max");
+            }
+        }
+        assert!(begin.elapsed() < PATIENCE / 4, "{:?}", begin.elapsed());
+        v1.machine.free("a");
+    }
 }
 
 #[test]

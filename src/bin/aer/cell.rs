@@ -33,8 +33,8 @@ pub struct CellCommand {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
 enum Verb {
-    Allocate(Allocate),
-    Update(Update),
+    Allocate(Box<Allocate>),
+    Update(Box<Update>),
     Start(Start),
     Stop(Stop),
     Wait(Wait),

@@ -26,12 +26,12 @@ pub fn delegated(own: &Path) -> PathBuf {
 pub fn enable(directory: &Path, wanted: ControllerSet) -> Result<ControllerSet, Error> {
     let switch = directory.join("cgroup.subtree_control");
     let given = ControllerSet::listed(&switch)?;
-    let offered = ControllerSet::listed(&directory.join("cgroup.controllers"))?;
     let missing = wanted.without(given);
-    let due = missing.iter().filter(|controller| offered.contains(*controller));
-    let mut asked = false;
-    for controller in due {
-        asked = true;
+    if missing.is_empty() {
+        return Ok(given);
+    }
+    let offered = ControllerSet::listed(&directory.join("cgroup.controllers"))?;
+    for controller in missing.iter().filter(|controller| offered.contains(*controller)) {
         let name = controller.name(Version::V2);
         // One at a time: they are refused for different reasons.
         match file::write(&switch, &format!("+{name}")) {
@@ -39,7 +39,7 @@ pub fn enable(directory: &Path, wanted: ControllerSet) -> Result<ControllerSet, 
             Err(errno) => log::warn!("cannot turn on {name} in {}: {errno}", switch.display()),
         }
     }
-    if asked { ControllerSet::listed(&switch) } else { Ok(given) }
+    ControllerSet::listed(&switch)
 }
 
 /// Makes the daemon's own cgroup one that may give controllers to its children; or says what hinders that.

@@ -152,7 +152,7 @@ impl Setting {
             }
             LimitName::IoMax => "this kernel cannot do it; it needs CONFIG_BLK_DEV_THROTTLING",
             LimitName::CpuMax => "this kernel cannot do it; it needs CONFIG_CFS_BANDWIDTH",
-            _ => "this kernel cannot do it; a newer one can",
+            _ => "the kernel is too old for it, or the controller has been taken from this cgroup",
         };
         let reason = format!("{reason} (there is no {})", self.path().display());
         Error::LimitUnavailable { field: self.limit.field(), reason }

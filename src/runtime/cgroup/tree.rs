@@ -110,9 +110,10 @@ impl Tree {
 
     /// Makes the cell's directories and puts its limits on them; all of it, or nothing.
     pub fn create_cell(&self, spec: &CellSpec) -> Result<(), Error> {
-        self.check_controllers(ControllerSet::of(&spec.limits))?;
+        let needed = ControllerSet::of(&spec.limits);
+        self.check_controllers(needed)?;
         let mut made = Made::default();
-        self.delegate_to(spec)?;
+        self.delegate_to(&spec.name, needed)?;
         let tracked = self.cell(&spec.name);
         made.create(tracked.path())?;
         self.make_v1(&mut made, Path::new(spec.name.as_str()))?;
@@ -135,7 +136,8 @@ impl Tree {
     /// Brings a cell to its new limits, and its processes under them; all of it, or nothing.
     pub fn update_cell(&self, cell: &Updating) -> Result<(), Error> {
         let needed = ControllerSet::of(&cell.new);
-        self.check_controllers(needed.without(ControllerSet::of(&cell.old)))?;
+        self.check_controllers(needed)?;
+        self.delegate_to(&cell.name, needed)?;
         let mut due = Vec::new();
         for limit in LimitName::ALL.into_iter().filter(|limit| limit.differs(&cell.old, &cell.new)) {
             due.extend(match (limit, self.place(Controller::of(limit))) {
@@ -234,16 +236,15 @@ impl Tree {
         settings(limit, Directory { path: &directory, version }, from, to)
     }
 
-    /// Has the parent give the v2 controllers to its children, for each cell anew: systemd takes back what it did not
-    /// delegate.
-    fn delegate_to(&self, spec: &CellSpec) -> Result<(), Error> {
+    /// Has the parent give the v2 controllers to its children, for each cell and change anew: systemd takes back what it did
+    /// not delegate.
+    fn delegate_to(&self, name: &CellName, needed: ControllerSet) -> Result<(), Error> {
         let on_v2 = self.on_v2();
         if on_v2.is_empty() {
             return Ok(());
         }
-        let parent = spec.name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
+        let parent = name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
         let given = delegate::enable(parent.path(), on_v2)?;
-        let needed = ControllerSet::of(&spec.limits);
         match on_v2.iter().find(|controller| needed.contains(*controller) && !given.contains(*controller)) {
             Some(missing) => Err(missing.missing(Version::V2, &not_delegated(parent.path()))),
             None => Ok(()),
@@ -253,8 +254,9 @@ impl Tree {
     /// Has the cell give memory to its leafs, each of which then has `memory.events` of its own: they tell whose process
     /// the kernel has killed. Nothing else is given, as each controller costs memory for each leaf.
     fn delegate_to_leafs(&self, cell: &Group) -> Result<(), Error> {
-        let memory = [Controller::Memory].into_iter().filter(|c| self.on_v2().contains(*c)).collect();
-        if memory == ControllerSet::default() {
+        let memory: ControllerSet =
+            [Controller::Memory].into_iter().filter(|c| self.on_v2().contains(*c)).collect();
+        if memory.is_empty() {
             return Ok(());
         }
         delegate::enable(cell.path(), memory).map(drop)
