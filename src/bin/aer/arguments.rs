@@ -25,7 +25,6 @@ const _: () = assert!(
 
 /// What the command line asks for.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 pub enum Asked {
     Call(Invocation),
     /// Print this and exit 0.
@@ -94,7 +93,6 @@ impl Asked {
 /// Each command makes one call.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 pub enum Command {
     Discover(Discover),
     Health(HealthCheck),
