@@ -328,6 +328,18 @@ def cpu(*fields):
     return sub(2, b"".join(fields))
 
 
+# Limits beside those on cpus: memory, pids, io.
+REST = (
+    sub(4, num(1, 0) + num(2, 1) + num(3, 2) + num(4, 64 << 20) + num(100, 4)),
+    sub(100, num(1, 7)),
+    sub(101, num(1, 50) + sub(2, sub(1, b"8:0") + num(2, 1)) + sub(2, sub(1, b"/dev/sda") + num(5, 2))),
+)
+BAD_REST = (
+    sub(4, num(1, -1) + num(100, -1)),
+    sub(100, num(1, 0)),
+    sub(101, num(1, 0) + sub(2, sub(1, b"8:0")) + sub(2, sub(1, b"sda") + num(4, 0)) + 20 * sub(2, b"")),
+)
+
 write(
     "dispatch",
     {f"{method}-empty": to(method) for method in METHODS}
@@ -343,6 +355,11 @@ write(
         "allocate-quota-below-the-floor": to("cell-allocate", cell(b"a", cpu(num(2, 5)))),
         "allocate-period-without-max": to("cell-allocate", cell(b"a", cpu(num(3, 100_000)))),
         "allocate-isolated": to("cell-allocate", cell(b"a", num(10, 1), num(11, 1))),
+        "allocate-memory-pids-and-io": to("cell-allocate", cell(b"a", *REST)),
+        "allocate-memory-pids-and-io-bad": to("cell-allocate", cell(b"a", *BAD_REST)),
+        "update-all-and-clear": to("cell-update", cell(b"a", *REST) + sub(2, b"cpu.max") + sub(2, b"cpuset.cpus")),
+        "update-nothing": to("cell-update", cell(b"a")),
+        "update-set-and-clear-at-once": to("cell-update", cell(b"a", *REST) + sub(2, b"io.max") + sub(2, b"io")),
         "allocate-cut": to("cell-allocate", cell(b"a")[:-1]),
         "free-with-grace": to("cell-free", sub(1, b"a") + num(100, 100)),
         "start-sleep": to("cell-start", sub(1, b"a") + sub(2, sub(1, b"sleep 4000") + sub(2, b"sleep 4000"))),
@@ -427,6 +444,10 @@ write(
         "ids-too-large-to-count": b"99999999999999999999",
         "ids-with-stride": b"0-7:1/2",
         "ids-longer-than-a-page": b"1," * 2048,
+        "device-numbers": b"8:0",
+        "device-numbers-at-their-ends": b"4095:1048575\n4096:1048576",
+        "device-path": b"/dev/disk/by-id/x",
+        "device-path-with-nul": b"/dev/\0",
     },
 )
 

@@ -155,8 +155,8 @@ const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 const IDLE_BYTES: usize = 3 << 20;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
-/// What we remember of a cell, its name at its longest.
-const CELL_BYTES: usize = 1 << 10;
+/// What we remember of a cell, its name at its longest, and all devices limited that may be.
+const CELL_BYTES: usize = (1 << 10) + IO_DEVICES_MAX * 128;
 /// What we remember of an executable, names at their longest, and its watch.
 const EXECUTABLE_BYTES: usize = 3 << 10;
 
@@ -265,6 +265,32 @@ pub const CPU_MAX_US_MAX: u64 = (1 << 44) - 1;
 
 /// Period of `max` when none is given, in µs (the API's contract).
 pub const CPU_PERIOD_US_DEFAULT: u64 = 1_000_000;
+
+/// Largest limit on memory, in bytes: more than any machine has. It stays well below what the kernel reads as "no limit"
+/// (2^63), and two of them can be added.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 60;
+
+/// Largest limit on processes: the kernel has no more (`PID_MAX_LIMIT`), and refuses what is above (`pids_max_write`).
+pub const PIDS_MAX: u32 = 1 << 22;
+
+/// Largest `weight` for block devices (cgroup-v2.rst, "io.weight").
+pub const IO_WEIGHT_MAX: u16 = 10_000;
+
+/// Largest rate in bytes per second: more than any device has, and no number that the kernel reads as "no limit".
+pub const IO_BYTES_MAX: u64 = 1 << 60;
+
+/// Largest rate in operations per second: the kernel keeps it in 32 bits, of which the highest number means "no limit".
+pub const IO_OPERATIONS_MAX: u64 = u32::MAX as u64 - 1;
+
+/// Devices that one cell limits. Each is a line of its own in a file, and some system calls.
+pub const IO_DEVICES_MAX: usize = 16;
+
+/// Bytes of the path of a device node: what the kernel takes (`PATH_MAX`, with the NUL).
+pub const DEVICE_PATH_BYTES_MAX: usize = 4095;
+
+/// Rounds in which Update moves the processes of a cell into a cgroup v1 hierarchy. The second finds what was forked
+/// during the first; what still grows after that many is a fork bomb, and must not hold a thread for ever.
+pub const MOVE_ROUNDS_MAX: usize = 16;
 
 /// Highest number of a cpu or memory node: no Linux is built for more than 8192 cpus (`NR_CPUS`) or 1024 nodes.
 pub const ID_MAX: u32 = 8191;

@@ -80,6 +80,18 @@ fn the_daemon_gets_what_was_typed() {
     let cell = Cell { name: "a/b".to_owned(), cpu: Some(cpu), cpuset: Some(cpuset), ..Cell::default() };
     assert_eq!(daemon.last(), format!("{:?}", CellServiceAllocateRequest { cell: Some(cell) }));
 
+    let updated = daemon.answer("cell update web --pids-max 7 --memory-max 64M --clear cpu.max");
+    assert_eq!(updated, "updated web: memory-max 67108864, pids-max 7\n");
+    let memory = MemoryController { max: Some(64 << 20), ..MemoryController::default() };
+    let cell = Cell {
+        name: "web".to_owned(),
+        memory: Some(memory),
+        pids: Some(PidsController { max: Some(7) }),
+        ..Cell::default()
+    };
+    let request = CellServiceUpdateRequest { cell: Some(cell), clear: vec!["cpu.max".to_owned()] };
+    assert_eq!(daemon.last(), format!("{request:?}"));
+
     daemon.run([
         "cell",
         "start",
@@ -465,6 +477,11 @@ impl CellService for Fake {
         }
         let cgroup_v2 = cell_name != "old";
         Ok(CellServiceAllocateResponse { cell_name, cgroup_v2 })
+    }
+
+    async fn update(&self, request: CellServiceUpdateRequest) -> Result<CellServiceUpdateResponse, Status> {
+        self.note(format!("{request:?}"));
+        Ok(CellServiceUpdateResponse { cell: request.cell })
     }
 
     async fn free(&self, request: CellServiceFreeRequest) -> Result<CellServiceFreeResponse, Status> {

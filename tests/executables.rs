@@ -1,12 +1,10 @@
 //! What an executable is given and what it is not: its program, its environment, its limits, its user, its signals; looked
 //! at from outside, in /proc. Needs root; says so and does nothing without.
 
-use auraed::runtime::cpu::CpuLimits;
-use auraed::runtime::cpuset::CpusetLimits;
 use auraed::runtime::{
     Arguments, CapabilitySet, CellName, CellSpec, Cells, CellsConfig, Command, Environment, Error, ErrorKind,
-    ExecutableName, ExecutableSpec, ExitReason, Finish, Program, ResourceLimits, SignalNumber, StandardInput,
-    Started, User, WorkingDirectory,
+    ExecutableName, ExecutableSpec, ExitReason, Finish, Limits, Program, ResourceLimits, SignalNumber,
+    StandardInput, Started, User, WorkingDirectory,
 };
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -51,7 +49,7 @@ impl Machine {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("a mode");
         let config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: None };
         let cells = Cells::open(config.clone()).expect("open");
-        let spec = CellSpec { name: cell(), cpu: CpuLimits::default(), cpuset: CpusetLimits::default() };
+        let spec = CellSpec { name: cell(), limits: Limits::default() };
         cells.allocate(spec).expect("allocate");
         Some(Self { cells, config, folder })
     }

@@ -356,6 +356,46 @@ fn an_unknown_condition_is_refused() {
     });
 }
 
+/// The guest's tests say more, of cgroup v2 alone.
+#[test]
+fn whose_memory_ran_out_is_told() {
+    with_daemon("memory", async |daemon| {
+        let (small, large) = (16 << 20, 128 << 20);
+        for (cell, max) in [("own", large), ("own/inner", small), ("around", small), ("around/inner", large)]
+        {
+            let memory = Some(MemoryController { max: Some(max), ..MemoryController::default() });
+            let cell = Some(Cell { name: cell.to_owned(), memory, ..Cell::default() });
+            match daemon.cells().allocate(&CellServiceAllocateRequest { cell }).await {
+                Err(status) if status.code == Code::FailedPrecondition => {
+                    return eprintln!("skipped: no limits on memory here: {status}");
+                }
+                allocated => _ = allocated.expect("allocate"),
+            }
+        }
+        for (cell, named) in [("own/inner", "own/inner"), ("around/inner", "around")] {
+            daemon.start(cell, "hog", "exec dd if=/dev/zero of=/dev/null bs=48M count=1").await;
+            let ended = daemon.wait(cell, "hog").await.expect("it ends");
+            assert_eq!(ended.exit_signal, Some(9), "{cell}");
+            assert_eq!((ended.oom_killed, ended.oom_cell_name.as_str()), (true, named));
+        }
+        // A child is the victim, and the SIGKILL of its parent is ours.
+        let file = daemon.file("survived");
+        let script = format!(
+            "trap '' TERM; dd if=/dev/zero of=/dev/null bs=48M count=1; : >{}; while :; do sleep 0.05; done",
+            file.display()
+        );
+        daemon.start("own/inner", "stubborn", &script).await;
+        eventually("the child is ended", || file.exists()).await;
+        daemon.stop_within("own/inner", "stubborn", 100).await.expect("stop");
+        let ended = daemon.wait("own/inner", "stubborn").await.expect("it ended");
+        assert_eq!((ended.exit_signal, ended.oom_killed), (Some(9), false));
+
+        daemon.start("around/inner", "suicide", "kill -9 $$").await;
+        let ended = daemon.wait("around/inner", "suicide").await.expect("it ends");
+        assert_eq!((ended.exit_signal, ended.oom_killed, ended.oom_cell_name.as_str()), (Some(9), false, ""));
+    });
+}
+
 #[test]
 fn a_tree_is_freed_within_one_grace_period() {
     with_daemon("tree", async |daemon| {

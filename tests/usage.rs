@@ -69,7 +69,7 @@ impl Machine {
     }
 
     fn allocate(&self, name: &str) {
-        let spec = CellSpec { name: cell_name(name), cpu: Default::default(), cpuset: Default::default() };
+        let spec = CellSpec { name: cell_name(name), limits: Default::default() };
         block_on(self.supervisor.allocate(spec)).expect("allocate");
     }
 

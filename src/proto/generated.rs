@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 73dc1f5416f96dc0.
+// Made from inputs with the fingerprint 7c204625314c73b6.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -195,9 +195,8 @@ impl Method {
     pub fn is_planned(self) -> bool {
         matches!(
             self, Method::ObserveServiceGetAuraeDaemonLogStream |
-            Method::ObserveServiceGetSubProcessStream | Method::CellServiceUpdate |
-            Method::PodServiceAllocate | Method::PodServiceStart | Method::PodServiceStop
-            | Method::PodServiceFree
+            Method::ObserveServiceGetSubProcessStream | Method::PodServiceAllocate |
+            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
         )
     }
 }
@@ -227,6 +226,9 @@ where
         }
         Method::CellServiceGet => {
             unary(input, |request| CellService::get(services, request))
+        }
+        Method::CellServiceUpdate => {
+            unary(input, |request| CellService::update(services, request))
         }
         Method::CellServiceFreeze => {
             unary(input, |request| CellService::freeze(services, request))
@@ -259,7 +261,6 @@ where
         }
         Method::ObserveServiceGetAuraeDaemonLogStream
         | Method::ObserveServiceGetSubProcessStream
-        | Method::CellServiceUpdate
         | Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
@@ -350,6 +351,15 @@ pub trait CellService: Send + Sync {
         request: aurae::runtime::v0::CellServiceGetRequest,
     ) -> impl Future<
         Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
+    > + Send;
+    /// Changes limits of a cell and of all that runs in it; all of the changes, or none. What the request does not name stays
+    /// as it is. Refused like a limit of Allocate, and FAILED_PRECONDITION while the cell, one inside or one around it is
+    /// being updated.
+    fn update(
+        &self,
+        request: aurae::runtime::v0::CellServiceUpdateRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceUpdateResponse, Status>,
     > + Send;
     /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
     /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
@@ -460,6 +470,17 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
         Output = Result<aurae::runtime::v0::CellServiceGetResponse, Status>,
     > {
         ask(self.channel, Method::CellServiceGet.path(), request)
+    }
+    /// Changes limits of a cell and of all that runs in it; all of the changes, or none. What the request does not name stays
+    /// as it is. Refused like a limit of Allocate, and FAILED_PRECONDITION while the cell, one inside or one around it is
+    /// being updated.
+    pub fn update(
+        &self,
+        request: &aurae::runtime::v0::CellServiceUpdateRequest,
+    ) -> impl Future<
+        Output = Result<aurae::runtime::v0::CellServiceUpdateResponse, Status>,
+    > {
+        ask(self.channel, Method::CellServiceUpdate.path(), request)
     }
     /// Stops all processes of a cell where they are, and answers when they stand still; also those in the cells inside it.
     /// They keep their memory and notice nothing. A process that cannot be interrupted, as while a disk doesn't answer, may
@@ -1247,11 +1268,14 @@ pub mod aurae {
                     "/aurae.runtime.v0.CpusetController".into()
                 }
             }
-            /// Limits on memory, in bytes, each at least 0.
+            /// Limits on memory, in bytes, each from 0 to 2^60. The kernel counts in pages (4096 bytes on most machines), and takes
+            /// what is no whole number of them as the next lower one.
+            ///
+            /// On cgroup version 1 there are only max and swap_max; the others are FAILED_PRECONDITION.
             /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#memory>
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct MemoryController {
-                /// Memory that the kernel never takes from the cell.
+                /// Memory that the kernel never takes from the cell, as far as the cells around it have as much.
                 #[prost(int64, optional, tag = "1")]
                 pub min: ::core::option::Option<i64>,
                 /// Memory that the kernel takes from the cell only when it finds none elsewhere.
@@ -1260,10 +1284,10 @@ pub mod aurae {
                 /// Above this, the processes of the cell are slowed down and their memory is reclaimed.
                 #[prost(int64, optional, tag = "3")]
                 pub high: ::core::option::Option<i64>,
-                /// The cell never has more than this: a process that needs more is killed.
+                /// The cell never has more than this: when it needs more and nothing can be reclaimed, the kernel kills a process of it.
                 #[prost(int64, optional, tag = "4")]
                 pub max: ::core::option::Option<i64>,
-                /// Swap space that the cell may use beside its memory. On cgroup version 1 it needs max, too.
+                /// Swap space that the cell may use beside its memory. On cgroup version 1, which limits the sum, it needs max, too.
                 #[prost(int64, optional, tag = "100")]
                 pub swap_max: ::core::option::Option<i64>,
             }
@@ -1281,8 +1305,8 @@ pub mod aurae {
             /// Kernel reference: <https://docs.kernel.org/admin-guide/cgroup-v2.html#pid>
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct PidsController {
-                /// How many processes and threads there may be in the cell and in the cells inside it. At least 1. Above it fork(2)
-                /// fails.
+                /// How many processes and threads there may be in the cell and in the cells inside it. 1 to 4194304. Above it fork(2)
+                /// fails; on cgroup version 2 Start does, too, with RESOURCE_EXHAUSTED.
                 #[prost(int64, optional, tag = "1")]
                 pub max: ::core::option::Option<i64>,
             }
@@ -1301,10 +1325,11 @@ pub mod aurae {
             #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct IoController {
                 /// The share of a device's time among the cells of the same parent, when they compete. 1 to 10000; the kernel's own
-                /// default is 100. Needs an I/O scheduler that knows of weights.
+                /// default is 100. Needs a kernel with io.weight, or the I/O scheduler bfq, which knows only 1 to 1000: values above 100
+                /// are scaled for it.
                 #[prost(uint64, optional, tag = "1")]
                 pub weight: ::core::option::Option<u64>,
-                /// Limits for single devices, at most one for each device.
+                /// Limits for single devices, at most one for each device, and at most 16.
                 #[prost(message, repeated, tag = "2")]
                 pub max: ::prost::alloc::vec::Vec<IoMax>,
             }
@@ -1321,19 +1346,20 @@ pub mod aurae {
             /// Limits for one block device. At least one of them is set.
             #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct IoMax {
-                /// The device: its numbers, as in "8:0", or the path of its node, as in "/dev/sda". A whole disk, not a partition.
+                /// The device: its numbers, as in "8:0", or the path of its node, as in "/dev/sda". A whole disk, not a partition. Shown
+                /// by its numbers.
                 #[prost(string, tag = "1")]
                 pub device: ::prost::alloc::string::String,
-                /// Bytes read in a second. At least 1.
+                /// Bytes read in a second. 1 to 2^60.
                 #[prost(uint64, optional, tag = "2")]
                 pub read_bytes_per_second: ::core::option::Option<u64>,
-                /// Bytes written in a second. At least 1.
+                /// Bytes written in a second. 1 to 2^60.
                 #[prost(uint64, optional, tag = "3")]
                 pub write_bytes_per_second: ::core::option::Option<u64>,
-                /// Reads in a second. At least 1.
+                /// Reads in a second. 1 to 4294967294.
                 #[prost(uint64, optional, tag = "4")]
                 pub reads_per_second: ::core::option::Option<u64>,
-                /// Writes in a second. At least 1.
+                /// Writes in a second. 1 to 4294967294.
                 #[prost(uint64, optional, tag = "5")]
                 pub writes_per_second: ::core::option::Option<u64>,
             }
@@ -1671,11 +1697,15 @@ pub mod aurae {
             #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct CellServiceUpdateRequest {
                 /// The name of a cell, and the limits to change. A limit that is not set stays as it is, and so does isolation, which
-                /// cannot be changed: setting it is INVALID_ARGUMENT unless the cell has it.
+                /// cannot be changed: setting it is INVALID_ARGUMENT unless the cell has it. Of io.max, the devices that are named get
+                /// just the rates that are named with them, and others stay. memory.max below what the cell has: the kernel reclaims
+                /// memory, and kills a process where that is not enough; cgroup version 1 refuses it then. What a process had before the
+                /// first limit on memory of its cell stays uncounted on version 1.
                 #[prost(message, optional, tag = "1")]
                 pub cell: ::core::option::Option<Cell>,
-                /// The limits to take away, by their names in the cell: "cpu.max", "memory.high", "io.max". With "cpu.max" goes its
-                /// period.
+                /// The limits to take away, by their names in the cell: "cpu.weight", "cpu.max" (its period goes with it),
+                /// "cpuset.cpus", "cpuset.mems", "memory.min", "memory.low", "memory.high", "memory.max", "memory.swap_max", "pids.max", "io.weight",
+                /// "io.max" (of all devices). None may be set at the same time.
                 #[prost(string, repeated, tag = "2")]
                 pub clear: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
             }
@@ -1895,7 +1925,7 @@ pub mod aurae {
             /// A cell, the cells inside it, and what runs in it.
             #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct CellGraphNode {
-                /// The cell with its full name and the limits that it was allocated with.
+                /// The cell with its full name and the limits that it has.
                 #[prost(message, optional, tag = "1")]
                 pub cell: ::core::option::Option<Cell>,
                 /// The cells directly inside this one, by name.

@@ -6,7 +6,8 @@
 #[cfg(test)]
 mod failures;
 
-use super::cgroup::{Group, Hierarchies, MemoryCounts, Removal, Tree, Version};
+use super::cgroup::{ControllerSet, Group, Hierarchies, MemoryCounts, Removal, Tree, Version};
+use super::change::LimitsChange;
 use super::child::{Child, Exit, Run, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
@@ -17,7 +18,7 @@ use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome, unix_ms};
 use super::record::{MayFinish, Record};
-use super::registry::{Aftermath, FreeingCell, MayRemove, Registry, StoppingExecutable};
+use super::registry::{Aftermath, FreeingCell, MayRemove, Registry, Relaunch, StoppingExecutable};
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
 use crate::limits::{FREED_IN_A_STEP, RESTART_HINDERED_DELAY};
@@ -142,6 +143,7 @@ impl Cells {
 
     /// Makes a cell with its limits; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
+        let spec = CellSpec { limits: spec.limits.resolved()?, ..spec };
         let number = self.registry().reserve_cell(&spec)?;
         let made = self.tree.create_cell(&spec);
         match &made {
@@ -149,6 +151,21 @@ impl Cells {
             Err(_) => self.registry().cancel_cell(&spec.name, number),
         }
         made
+    }
+
+    /// Changes limits of a cell and of all that runs in it; all of it, or nothing. Answers the cell as it is then.
+    ///
+    /// On cgroup v1, memory that a process has had before its cell's first limit on memory stays uncounted.
+    pub fn update(&self, cell: &CellName, change: LimitsChange) -> Result<CellSpec, Error> {
+        let change = change.resolved()?;
+        let (number, updating) = self.registry().begin_update(cell, &change)?;
+        match self.tree.update_cell(&updating) {
+            Ok(()) => Ok(self.registry().commit_update(updating, number)),
+            Err(error) => {
+                self.registry().cancel_update(cell, number);
+                Err(error)
+            }
+        }
     }
 
     /// Starts an executable in a cell. Returns when its program or its command's shell runs, or nothing is left of the attempt.
@@ -159,14 +176,14 @@ impl Cells {
         }
         let spec = Arc::new(spec);
         let mut reservation = self.registry().reserve_executable(cell, &spec)?;
-        let leaf = reservation.leaf;
+        let (leaf, limited) = (reservation.leaf, reservation.limited);
         let mut stale = std::mem::take(&mut reservation.stale);
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
 
         let launched = self
             .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, leaf));
+            .and_then(|()| self.launch(cell, &spec, leaf, limited));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
@@ -211,10 +228,9 @@ impl Cells {
         if !is_clear || self.tree.cell(cell).is_frozen().unwrap_or(true) {
             return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
         }
-        let Some((next, spec)) = self.registry().begin_restart(cell, executable, *leaf) else {
-            return Restarted::Over;
-        };
-        let error = match self.launch(cell, &spec, next) {
+        let begun = self.registry().begin_restart(cell, executable, *leaf);
+        let Some(Relaunch { leaf: next, spec, limited }) = begun else { return Restarted::Over };
+        let error = match self.launch(cell, &spec, next, limited) {
             Ok(launched) => return Restarted::Running(self.commit(cell, executable, next, launched)),
             Err(error) => error,
         };
@@ -283,11 +299,20 @@ impl Cells {
 
     /// Asks the kernel about a cell and all inside it. One that is removed meanwhile is told without usage.
     pub fn look(&self, cell: &mut CellInfo) {
-        if let Some(reading) = self.tree.read(&cell.spec.name) {
+        let limited = self.registry().limited(&cell.spec.name);
+        self.look_into(cell, limited);
+    }
+
+    /// `limited` are the controllers that limit the cell or one around it.
+    fn look_into(&self, cell: &mut CellInfo, limited: ControllerSet) {
+        if let Some(reading) = self.tree.read(&cell.spec.name, limited) {
             cell.usage = Some(reading.usage);
             cell.frozen = reading.frozen;
         }
-        cell.children.iter_mut().for_each(|child| self.look(child));
+        for child in &mut cell.children {
+            let limited = limited.and(ControllerSet::of(&child.spec.limits));
+            self.look_into(child, limited);
+        }
     }
 
     /// One cell with all cells inside it, as [`Cells::list`] tells of all.
@@ -463,19 +488,29 @@ impl Cells {
         Ok(())
     }
 
+    /// Brings what was started before an update, and is known only now, under the limits that the update has brought.
+    fn catch_up(&self, cell: &CellName, leaf: u64, joined: ControllerSet) {
+        let missing = self.registry().limited(cell).without(joined);
+        if let Err(error) = self.tree.enroll([cell].into_iter(), missing) {
+            log::error!("killing what was started in cell \"{cell}\" and escapes its limits: {error}");
+            let _ = self.leaf(cell, leaf).kill();
+        }
+    }
+
     fn launch(
         &self,
         cell: &CellName,
         spec: &ExecutableSpec,
         number: u64,
-    ) -> Result<(Spawned, MemoryCounts), Error> {
+        limited: ControllerSet,
+    ) -> Result<Launched, Error> {
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
-        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered) };
+        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered, limited) };
         let memory = self.tree.memory_counts(cell);
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
-            Ok(spawned) => Ok((spawned, memory)),
+            Ok(spawned) => Ok(Launched { spawned, memory, limited }),
             Err(error) => {
                 if !self.drop_leaf(cell, number) {
                     self.registry().keep_stale(cell, vec![number]);
@@ -485,13 +520,8 @@ impl Cells {
         }
     }
 
-    fn commit(
-        &self,
-        cell: &CellName,
-        executable: &ExecutableName,
-        leaf: u64,
-        (spawned, memory): (Spawned, MemoryCounts),
-    ) -> Started {
+    fn commit(&self, cell: &CellName, executable: &ExecutableName, leaf: u64, launched: Launched) -> Started {
+        let Launched { spawned, memory, limited } = launched;
         let (child, pidfd) = Child::new(spawned.pid, spawned.pidfd);
         let run = Arc::new(Run::new(leaf, child, memory));
         let ending = self.registry().commit_executable(cell, executable, Arc::clone(&run));
@@ -501,6 +531,7 @@ impl Cells {
             self.kill_leaf(cell, leaf);
             let _ = run.child.signal(Signal::SIGKILL);
         }
+        self.catch_up(cell, leaf, limited);
         let (cell, executable) = (cell.clone(), executable.clone());
         Started { pid: run.child.pid, exit: Exit { cell, executable, run, pidfd } }
     }
@@ -552,6 +583,14 @@ fn begun(mut ending: Ending) -> Ending {
     // Where that is not known, the grace period is waited out.
     ending.frozen = ending.group.is_frozen().unwrap_or(false);
     ending
+}
+
+/// A process that has just been started.
+struct Launched {
+    spawned: Spawned,
+    memory: MemoryCounts,
+    /// The controllers whose groups it has entered.
+    limited: ControllerSet,
 }
 
 /// How the kernel ends a process when memory has run out.

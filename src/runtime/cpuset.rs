@@ -51,6 +51,11 @@ impl IdList {
         Ok(Self { ranges: merged(ranges) })
     }
 
+    /// What is in either.
+    pub fn and(&self, other: &Self) -> Self {
+        Self { ranges: merged(self.ranges.iter().chain(&other.ranges).copied().collect()) }
+    }
+
     /// Whether each of `self` is in `other`.
     pub fn is_subset_of(&self, other: &Self) -> bool {
         let within = |(low, high): &(u32, u32)| other.ranges.iter().any(|(l, h)| l <= low && high <= h);
@@ -150,11 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn subsets() {
+    fn subsets_and_unions() {
         let list = |text| IdList::parse(text).expect("valid");
         assert!(list("1,3").is_subset_of(&list("0-3")));
         assert!(list("0-3").is_subset_of(&list("0,1,2,3")));
         assert!(!list("0-4").is_subset_of(&list("0-3")));
         assert!(!list("0-3").is_subset_of(&list("0,2-3")));
+        assert_eq!(list("0,5").and(&list("1-2,5-6")), list("0-2,5-6"));
     }
 }

@@ -35,6 +35,8 @@ pub enum Error {
     CellAllocating(CellName),
     #[error("cell \"{0}\" is being freed; nothing else can be done with it")]
     CellFreeing(CellName),
+    #[error("cell \"{0}\" is being updated; try again when that has been answered")]
+    CellUpdating(CellName),
     #[error("cell \"{0}\" is frozen, by itself or with a cell around it; thaw it first")]
     CellFrozen(CellName),
     #[error("cell \"{0}\" was thawed while it was being frozen; freeze it again if it is to stand still")]
@@ -86,9 +88,23 @@ pub enum Error {
     StillAlive { object: String, pids: String },
 
     #[error("cannot limit {limit}: {reason}")]
-    ControllerMissing { limit: &'static str, reason: String },
+    ControllerMissing { limit: String, reason: String },
     #[error("{field}: {given} is not within {allowed}, which is all that the parent allows")]
     BeyondParent { field: &'static str, given: String, allowed: String },
+    #[error("{field}: {reason}")]
+    LimitUnavailable { field: &'static str, reason: String },
+    #[error(
+        "{field}: {given} takes away what cells inside have by limits of their own: {cells}; change these first"
+    )]
+    NeededByChildren { field: &'static str, given: String, cells: String },
+    #[error(
+        "cell.io.max: {device} cannot be limited: {why}; accepted: a whole disk, by its numbers as in 8:0, or by the path of its node as in /dev/sda"
+    )]
+    NoBlockDevice { device: String, why: &'static str },
+    #[error(
+        "the processes of cell \"{cell}\" cannot be brought under its limits: new ones appear faster than they can be moved; limit its pids when it is allocated, or stop what forks"
+    )]
+    NotSettled { cell: CellName },
     #[error("{field}: the kernel refused to write {value} to {file}: {errno}; {advice}")]
     LimitRefused { field: &'static str, value: String, file: PathBuf, errno: Errno, advice: &'static str },
     #[error("{field}: {asked} was written to {file}, but it reads {got}; the limit would not hold")]
@@ -124,18 +140,25 @@ impl Error {
             | Self::CellFreeing(_)
             | Self::CellFrozen(_)
             | Self::CellThawed(_)
+            | Self::CellUpdating(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. }
             | Self::NothingToSignal { .. }
             | Self::ControllerMissing { .. }
             | Self::PathTaken { .. } => Kind::FailedPrecondition,
             Self::CapabilityMissing(_) => Kind::Invalid("executable.capabilities"),
+            Self::LimitUnavailable { .. } | Self::NeededByChildren { .. } | Self::NotSettled { .. } => {
+                Kind::FailedPrecondition
+            }
             Self::TooManyCells
             | Self::TooManyExecutablesInCell(_)
             | Self::TooManyExecutables
             | Self::TooManyRestartBytes => Kind::ResourceExhausted,
             Self::BeyondParent { field, .. } => Kind::Invalid(field),
+            Self::NoBlockDevice { .. } => Kind::Invalid("cell.io.max"),
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
+            // More is in use than the limit would leave.
+            Self::LimitRefused { errno: Errno::EBUSY, .. } => Kind::FailedPrecondition,
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,

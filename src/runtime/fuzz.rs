@@ -1,12 +1,13 @@
-//! Fuzz body of what a client may write: names of cells and executables, lists of cpus, signals. Each grammar is said a second
+//! Fuzz body of what a client may write: names of cells and executables, lists of cpus, devices, signals. Each grammar is said a second
 //! time, in another way than the parser has it, and the two must agree on every text.
 
 use std::fmt::Display;
 
 use super::cpuset::IdList;
+use super::io::Device;
 use super::names::{CellName, ExecutableName};
 use super::signal::SignalNumber;
-use crate::limits::{CELL_NAME_BYTES_MAX, ID_LIST_BYTES_MAX, ID_MAX};
+use crate::limits::{CELL_NAME_BYTES_MAX, DEVICE_PATH_BYTES_MAX, ID_LIST_BYTES_MAX, ID_MAX};
 use nix::sys::signal::Signal;
 
 /// No refusal is longer: it shows a piece of what was given, escaped, once or twice.
@@ -21,6 +22,7 @@ pub fn names(data: &[u8]) {
         check_cell_name(text);
         check_id_list(text);
         check_signal(text);
+        check_device(text);
     }
     check_subset(first, second);
 }
@@ -107,6 +109,35 @@ fn spellings(number: i32) -> impl Iterator<Item = String> {
     }
     let prefixed: Vec<String> = names.iter().map(|name| format!("SIG{name}")).collect();
     names.into_iter().chain(prefixed).chain([number.to_string()])
+}
+
+fn check_device(text: &str) {
+    match Device::parse(text) {
+        Err(why) => check_refusal(text, is_device(text), &why),
+        Ok(device) => {
+            assert!(is_device(text), "{text:?} was accepted");
+            let shown = device.to_string();
+            assert!(text.starts_with('/') == shown.starts_with('/') && shown.len() <= text.len());
+            assert_eq!(Device::parse(&shown), Ok(device));
+        }
+    }
+}
+
+/// An absolute path, or two numbers of 12 and 20 bits.
+fn is_device(text: &str) -> bool {
+    let below = |digits: &str, end: u64| {
+        let digit = |sum: u64, byte: u8| {
+            Some(sum.saturating_mul(10).saturating_add((byte as char).to_digit(10)?.into()))
+        };
+        !digits.is_empty() && digits.bytes().try_fold(0, digit).is_some_and(|number| number < end)
+    };
+    match text.as_bytes() {
+        [b'/', rest @ ..] => rest.len() < DEVICE_PATH_BYTES_MAX && !rest.contains(&0),
+        _ => match text.split(':').collect::<Vec<_>>()[..] {
+            [major, minor] => below(major, 1 << 12) && below(minor, 1 << 20),
+            _ => false,
+        },
+    }
 }
 
 fn check_subset(first: &str, second: &str) {

@@ -12,6 +12,7 @@
 mod capability;
 mod cells;
 mod cgroup;
+pub mod change;
 mod child;
 pub mod cpu;
 pub mod cpuset;
@@ -23,9 +24,12 @@ mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
+pub mod io;
 mod launch;
+pub mod memory;
 pub mod names;
 mod outcome;
+pub mod pids;
 mod quote;
 mod record;
 mod registry;
@@ -37,6 +41,7 @@ mod stdin;
 
 pub use capability::CapabilitySet;
 pub use cells::{Cells, CellsConfig, Restart, Restarted};
+pub use change::{LimitName, LimitsChange};
 pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use environment::Environment;
@@ -52,7 +57,7 @@ pub use quote::Quoted;
 pub use restart::{RestartCondition, RestartPolicy};
 pub use rlimit::ResourceLimits;
 pub use signal::SignalNumber;
-pub use spec::CellSpec;
+pub use spec::{CellSpec, Limits};
 pub use stdin::StandardInput;
 
 pub use crate::sys::pidfd::ExitReason;

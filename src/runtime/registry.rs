@@ -14,6 +14,8 @@
 //! What an executable goes through is drawn in `record`. A cell that could not be emptied stays Freeing, an executable
 //! stopping: Free and Stop may be tried again, and nothing new gets in.
 
+use super::cgroup::{ControllerSet, Updating};
+use super::change::LimitsChange;
 use super::child::Run;
 use super::ending::RemovalNotice;
 use super::error::Error;
@@ -23,7 +25,7 @@ use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::record::{MayFinish, Record};
 use super::restart::HeldBytes;
-use super::spec::CellSpec;
+use super::spec::{CellSpec, Limits};
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -49,6 +51,8 @@ struct Cell {
     /// Tells this cell from an earlier one of the same name.
     number: u64,
     spec: CellSpec,
+    /// What its limits are about to become. What starts meanwhile is put under these, too.
+    updating: Option<Limits>,
     state: CellState,
     executables: BTreeMap<ExecutableName, Record>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
@@ -82,12 +86,23 @@ enum CellState {
 #[derive(Debug)]
 pub(super) struct Reservation {
     pub leaf: u64,
+    /// The controllers that limit the cell or one around it.
+    pub limited: ControllerSet,
     /// The exited executable that had the name; comes back when the start fails.
     pub previous: Option<Record>,
     /// The stopped executable that had to make way; comes back when the start fails.
     pub evicted: Option<Evicted>,
     /// Leafs to remove at this opportunity.
     pub stale: Vec<u64>,
+}
+
+/// A restart that has begun.
+#[derive(Debug)]
+pub(super) struct Relaunch {
+    /// Of the next run.
+    pub leaf: u64,
+    pub spec: Arc<ExecutableSpec>,
+    pub limited: ControllerSet,
 }
 
 /// A record whose place was needed.
@@ -135,6 +150,8 @@ impl Registry {
         }
         if let Some(parent) = spec.name.parent() {
             self.open_cell(&parent)?;
+            // On v1 it would get a copy of a list that is about to be another.
+            self.check_not_updating(&parent)?;
         }
         if self.cells.len() >= CELLS_MAX {
             return Err(Error::TooManyCells);
@@ -152,6 +169,44 @@ impl Registry {
 
     pub fn cancel_cell(&mut self, name: &CellName, number: u64) {
         self.remove_cell(name, number);
+    }
+
+    /// Holds the limits of a cell for a change, and says what they become. Ends with [`Registry::commit_update`] or
+    /// [`Registry::cancel_update`], until which the cell doesn't go.
+    pub fn begin_update(&mut self, name: &CellName, change: &LimitsChange) -> Result<(u64, Updating), Error> {
+        self.open_cell(name)?;
+        self.check_not_updating(name)?;
+        let inside = self.inside(name).map(|cell| cell.spec.clone()).collect();
+        let cell = self.open_cell(name)?;
+        let (old, new) = (cell.spec.limits.clone(), change.applied_to(&cell.spec.limits));
+        cell.updating = Some(new.clone());
+        Ok((cell.number, Updating { name: name.clone(), old, new, inside }))
+    }
+
+    /// The cell as it is now.
+    pub fn commit_update(&mut self, updated: Updating, number: u64) -> CellSpec {
+        if let Some(cell) = self.numbered(&updated.name, number) {
+            cell.updating = None;
+            cell.spec.limits.clone_from(&updated.new);
+        }
+        CellSpec { name: updated.name, limits: updated.new }
+    }
+
+    pub fn cancel_update(&mut self, name: &CellName, number: u64) {
+        if let Some(cell) = self.numbered(name, number) {
+            cell.updating = None;
+        }
+    }
+
+    /// The controllers that limit this cell or one around it.
+    pub fn limited(&self, name: &CellName) -> ControllerSet {
+        let chain = std::iter::successors(Some(name.clone()), CellName::parent);
+        let cells = chain.filter_map(|name| self.cells.get(&name));
+        let of = |cell: &Cell| {
+            let soon = cell.updating.as_ref().map(ControllerSet::of).unwrap_or_default();
+            ControllerSet::of(&cell.spec.limits).and(soon)
+        };
+        cells.map(of).fold(ControllerSet::default(), ControllerSet::and)
     }
 
     /// Closes the cell and all inside it to all that is new, and answers what is in them. Without `force` there may be
@@ -203,8 +258,10 @@ impl Registry {
 
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
         let Some(cell) = self.numbered(name, number) else { return MayRemove::Gone };
-        // Asked anew each time: a start that had begun before the Free may have added one.
-        if cell.removing || cell.executables.values().any(Record::is_being_launched) {
+        // Asked anew each time: a start that had begun before the Free may have added one. Neither it nor an update must
+        // meet the next cell of the name.
+        let is_busy = cell.updating.is_some() || cell.executables.values().any(Record::is_being_launched);
+        if cell.removing || is_busy {
             return MayRemove::Later;
         }
         cell.removing = true;
@@ -241,7 +298,7 @@ impl Registry {
         cell_name: &CellName,
         spec: &Arc<ExecutableSpec>,
     ) -> Result<Reservation, Error> {
-        let leaf = self.next_number();
+        let (leaf, limited) = (self.next_number(), self.limited(cell_name));
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
         let evicted = self.make_room(cell_name, &spec.name)?;
@@ -249,7 +306,7 @@ impl Registry {
         let previous = cell.executables.insert(spec.name.clone(), Record::new(leaf, spec, again));
         let stale = std::mem::take(&mut cell.stale);
         self.executables += usize::from(previous.is_none());
-        Ok(Reservation { leaf, previous, evicted, stale })
+        Ok(Reservation { leaf, limited, previous, evicted, stale })
     }
 
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
@@ -304,18 +361,13 @@ impl Registry {
 
     /// Begins the restart that was to follow the run in this leaf; `None` when it is not to be. Answers the leaf of the next
     /// run, and what to start. Under the same lock as Stop and Free, so that none slips in behind them.
-    pub fn begin_restart(
-        &mut self,
-        cell: &CellName,
-        name: &ExecutableName,
-        leaf: u64,
-    ) -> Option<(u64, Arc<ExecutableSpec>)> {
-        let next = self.next_number();
+    pub fn begin_restart(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Relaunch> {
+        let (next, limited) = (self.next_number(), self.limited(cell));
         if self.shut {
             return None;
         }
         let spec = self.open_cell(cell).ok()?.record(name, leaf)?.begin_restart(next)?;
-        Some((next, spec))
+        Some(Relaunch { leaf: next, spec, limited })
     }
 
     pub fn restart_failed(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Aftermath> {
@@ -509,12 +561,31 @@ impl Registry {
         Ok(from.take_while(|other| *other == name || is_inside(other, name)).cloned().collect())
     }
 
+    /// One update at a time along each path of the tree: those of two cells depend on each other when one is inside the
+    /// other. A cell that is being allocated gets its parent's lists on v1.
+    fn check_not_updating(&self, name: &CellName) -> Result<(), Error> {
+        let around = std::iter::successors(Some(name.clone()), CellName::parent);
+        let around = around.filter_map(|name| self.cells.get(&name));
+        if let Some(cell) = around.chain(self.inside(name)).find(|cell| cell.updating.is_some()) {
+            return Err(Error::CellUpdating(cell.spec.name.clone()));
+        }
+        match self.inside(name).find(|cell| cell.state == CellState::Allocating) {
+            Some(cell) => Err(Error::CellAllocating(cell.spec.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The cells inside, being allocated or not, a parent before its children.
+    fn inside(&self, name: &CellName) -> impl Iterator<Item = &Cell> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self.cells.range((Excluded(name), Unbounded));
+        after.take_while(move |(other, _)| is_inside(other, name)).map(|(_, cell)| cell)
+    }
+
     /// The cells directly inside, being allocated or not.
     fn children_of(&self, name: &CellName) -> Vec<CellName> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let after = self.cells.range((Excluded(name), Unbounded)).map(|(other, _)| other);
-        let inside = after.take_while(|other| is_inside(other, name));
-        inside.filter(|other| other.is_child_of(name)).cloned().collect()
+        let names = self.inside(name).map(|cell| &cell.spec.name);
+        names.filter(|other| other.is_child_of(name)).cloned().collect()
     }
 }
 
@@ -524,6 +595,7 @@ impl Cell {
         Self {
             number,
             spec,
+            updating: None,
             state: CellState::Allocating,
             executables,
             stale,
@@ -614,7 +686,7 @@ mod tests {
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
-        CellSpec { name, cpu: Default::default(), cpuset: Default::default() }
+        CellSpec { name, limits: Limits::default() }
     }
 
     fn executable(name: &str, condition: RestartCondition) -> Arc<ExecutableSpec> {
@@ -658,7 +730,7 @@ mod tests {
         }
 
         fn begin_restart(&mut self) -> Option<u64> {
-            self.registry.begin_restart(&self.cell, &self.name, self.leaf).map(|(leaf, _)| leaf)
+            self.registry.begin_restart(&self.cell, &self.name, self.leaf).map(|relaunch| relaunch.leaf)
         }
 
         /// Until nothing is left; whether the record has gone, too.

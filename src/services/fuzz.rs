@@ -18,7 +18,9 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::HEADER_LIST_SOFT_BYTES_MAX;
 use crate::proto::aurae::runtime::v0::{CellServiceAllocateRequest, CellServiceListResponse};
 use crate::proto::{self, Method};
-use crate::runtime::{CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, SignalNumber};
+use crate::runtime::{
+    CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, Limits, LimitsChange, SignalNumber,
+};
 
 /// Nothing here waits for anything, so that a few polls are plenty.
 const POLLS_MAX: usize = 16;
@@ -167,5 +169,9 @@ impl Runtime for Notebook {
 
     async fn wait(&self, cell: CellName, _: ExecutableName) -> Result<Ended, Status> {
         Err(Status::new(Code::NotFound, cell.to_string()))
+    }
+
+    async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {
+        Ok(CellSpec { name: cell, limits: change.applied_to(&Limits::default()) })
     }
 }

@@ -118,6 +118,10 @@ impl<R: Runtime> CellService for Services<R> {
     async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.cells.thaw(request).await
     }
+
+    async fn update(&self, request: CellServiceUpdateRequest) -> Result<CellServiceUpdateResponse, Status> {
+        self.cells.update(request).await
+    }
 }
 
 #[cfg(test)]

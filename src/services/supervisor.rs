@@ -23,7 +23,7 @@ use crate::limits::{
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
-    ExecutableSpec, Exit, Finish, Freezing, Restart, Restarted, SignalNumber,
+    ExecutableSpec, Exit, Finish, Freezing, LimitsChange, Restart, Restarted, SignalNumber,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -485,5 +485,9 @@ impl Runtime for Supervisor {
     /// Waits for no start: it is what helps one that stands still.
     async fn thaw(&self, cell: CellName) -> Result<(), Status> {
         self.run(move |cells| cells.thaw(&cell)).await
+    }
+
+    async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {
+        self.run(move |cells| cells.update(&cell, change)).await
     }
 }

@@ -115,6 +115,10 @@ impl proto::CellService for Api {
         Err(Status::new(Code::NotFound, request.cell_name))
     }
 
+    async fn update(&self, request: CellServiceUpdateRequest) -> Result<CellServiceUpdateResponse, Status> {
+        Err(Status::new(Code::NotFound, request.cell.unwrap_or_default().name))
+    }
+
     async fn wait(&self, request: CellServiceWaitRequest) -> Result<CellServiceWaitResponse, Status> {
         Err(Status::new(Code::NotFound, request.cell_name))
     }

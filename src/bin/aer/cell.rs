@@ -10,6 +10,7 @@ use auraed::proto::CellServiceClient;
 use auraed::proto::aurae::runtime::v0 as api;
 
 use crate::output::{Answer, printable};
+use crate::size::{DeviceRates, Size};
 use crate::start::Start;
 use crate::wait::Wait;
 use crate::{json, listing};
@@ -33,7 +34,8 @@ pub struct CellCommand {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
 enum Verb {
-    Allocate(Allocate),
+    Allocate(Box<Allocate>),
+    Update(Box<Update>),
     Start(Box<Start>),
     Signal(Signal),
     Stop(Stop),
@@ -52,6 +54,7 @@ impl CellCommand {
         let cells = CellServiceClient::new(channel);
         match self.verb {
             Verb::Allocate(verb) => verb.run(cells).await,
+            Verb::Update(verb) => verb.run(cells).await,
             Verb::Start(verb) => verb.run(cells).await,
             Verb::Signal(verb) => verb.run(cells).await,
             Verb::Stop(verb) => verb.run(cells).await,
@@ -69,8 +72,10 @@ impl CellCommand {
         let grace = |ms: Option<u32>| ms.map_or(STOP_GRACE, |ms| Duration::from_millis(ms.into()));
         match &self.verb {
             Verb::Stop(Stop { grace_ms, .. }) | Verb::Free(Free { grace_ms, .. }) => grace(*grace_ms),
-            Verb::Allocate(_) | Verb::Start(_) | Verb::Wait(_) | Verb::Signal(_) => Duration::ZERO,
-            Verb::Freeze(_) | Verb::Thaw(_) | Verb::List(_) | Verb::Get(_) => Duration::ZERO,
+            Verb::Allocate(_) | Verb::Update(_) | Verb::Start(_) | Verb::Wait(_) => Duration::ZERO,
+            Verb::Signal(_) | Verb::Freeze(_) | Verb::Thaw(_) | Verb::List(_) | Verb::Get(_) => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -90,42 +95,120 @@ impl CellCommand {
 
 pub type Cells<'a> = CellServiceClient<'a, Channel>;
 
-/// make a cell and set its limits; starts nothing
-#[derive(FromArgs, Debug)]
-#[argh(
-    subcommand,
-    name = "allocate",
-    help_triggers("-h", "--help"),
-    usage = "<name> [--cpu-weight <n>] [--cpu-max <us>] [--cpu-period <us>]\n                         [--cpus <list>] [--mems <list>]",
-    example = "Twice the usual share of the processors when others want them, too:\n  aer cell allocate web --cpu-weight 200",
-    example = "At most half a processor, in slices of 100 ms, on processors 0 and 1 only:\n  aer cell allocate batch --cpu-max 50000 --cpu-period 100000 --cpus 0-1",
-    example = "A cell inside another:\n  aer cell allocate web/api",
-    note = "What is not given is not limited, except by the cell around it."
-)]
-struct Allocate {
-    /// labels of A-Z a-z 0-9 and "-", joined by "/": web, web/api
-    #[argh(positional, arg_name = "name")]
-    name: String,
+/// Two verbs with the same flags for limits, which argh cannot share.
+macro_rules! with_limits {
+    ($(#[$attribute:meta])* struct $verb:ident { $($own:tt)* }) => {
+        $(#[$attribute])*
+        struct $verb {
+            $($own)*
 
-    /// share of processor time among cells that compete: 1 to 10000, usual is 100
-    #[argh(option)]
-    cpu_weight: Option<u64>,
+            /// share of processor time among cells that compete: 1 to 10000, usual is 100
+            #[argh(option)]
+            cpu_weight: Option<u64>,
 
-    /// processor time per period in microseconds, summed over all processors
-    #[argh(option)]
-    cpu_max: Option<i64>,
+            /// processor time per period in microseconds, summed over all processors
+            #[argh(option)]
+            cpu_max: Option<i64>,
 
-    /// the period of --cpu-max in microseconds: 1000 to 1000000, which is the default
-    #[argh(option)]
-    cpu_period: Option<u64>,
+            /// the period of --cpu-max in microseconds: 1000 to 1000000, which is the default
+            #[argh(option)]
+            cpu_period: Option<u64>,
 
-    /// processors that may be used, as 0-3,7
-    #[argh(option)]
-    cpus: Option<String>,
+            /// processors that may be used, as 0-3,7
+            #[argh(option)]
+            cpus: Option<String>,
 
-    /// memory nodes that may be used, as 0-1
-    #[argh(option)]
-    mems: Option<String>,
+            /// memory nodes that may be used, as 0-1
+            #[argh(option)]
+            mems: Option<String>,
+
+            /// memory that is never taken away; sizes are bytes, or as 512K, 64M, 2G
+            #[argh(option)]
+            memory_min: Option<Size>,
+
+            /// memory that is taken away only when there is none elsewhere
+            #[argh(option)]
+            memory_low: Option<Size>,
+
+            /// memory above which programs are slowed down
+            #[argh(option)]
+            memory_high: Option<Size>,
+
+            /// memory above which a program is killed
+            #[argh(option)]
+            memory_max: Option<Size>,
+
+            /// swap space beside the memory
+            #[argh(option)]
+            memory_swap_max: Option<Size>,
+
+            /// number of processes and threads
+            #[argh(option)]
+            pids_max: Option<i64>,
+
+            /// share of block devices among cells that compete: 1 to 10000, usual is 100
+            #[argh(option)]
+            io_weight: Option<u64>,
+
+            /// rates of one device, as /dev/sda,read-bytes=1M,write-bytes=1M,reads=100,writes=100; may be repeated
+            #[argh(option)]
+            io_max: Vec<DeviceRates>,
+        }
+
+        impl $verb {
+            fn cell(self) -> api::Cell {
+                let bytes = |size: Option<Size>| size.map(|Size(bytes)| bytes);
+                api::Cell {
+                    name: self.name,
+                    cpu: some_unless_default(api::CpuController {
+                        weight: self.cpu_weight,
+                        max: self.cpu_max,
+                        period: self.cpu_period,
+                    }),
+                    cpuset: some_unless_default(api::CpusetController { cpus: self.cpus, mems: self.mems }),
+                    memory: some_unless_default(api::MemoryController {
+                        min: bytes(self.memory_min),
+                        low: bytes(self.memory_low),
+                        high: bytes(self.memory_high),
+                        max: bytes(self.memory_max),
+                        swap_max: bytes(self.memory_swap_max),
+                    }),
+                    pids: some_unless_default(api::PidsController { max: self.pids_max }),
+                    io: some_unless_default(api::IoController {
+                        weight: self.io_weight,
+                        max: self.io_max.into_iter().map(|DeviceRates(max)| max).collect(),
+                    }),
+                    ..api::Cell::default()
+                }
+            }
+        }
+    };
+}
+
+/// A controller without a limit is left out.
+fn some_unless_default<T: Default + PartialEq>(message: T) -> Option<T> {
+    Some(message).filter(|message| *message != T::default())
+}
+
+with_limits! {
+    /// make a cell and set its limits; starts nothing
+    #[derive(FromArgs, Debug)]
+    #[argh(
+        subcommand,
+        name = "allocate",
+        help_triggers("-h", "--help"),
+        usage = "<name> [<limits>]",
+        example = "Twice the usual share of the processors when others want them, too:\n  aer cell allocate web --cpu-weight 200",
+        example = "At most half a processor, in slices of 100 ms, on processors 0 and 1 only:\n  aer cell allocate batch --cpu-max 50000 --cpu-period 100000 --cpus 0-1",
+        example = "At most 64 MiB, 100 processes, and 1 MiB written to a disk in a second:\n  aer cell allocate job --memory-max 64M --pids-max 100 --io-max /dev/sda,write-bytes=1M",
+        example = "A cell inside another:\n  aer cell allocate web/api",
+        note = "What is not given is not limited, except by the cell around it."
+    )]
+    struct Allocate {
+        /// labels of A-Z a-z 0-9 and "-", joined by "/": web, web/api
+        #[argh(positional, arg_name = "name")]
+        name: String,
+    }
 }
 
 impl Allocate {
@@ -137,16 +220,46 @@ impl Allocate {
     }
 
     fn request(self) -> api::CellServiceAllocateRequest {
-        let cpu = api::CpuController { weight: self.cpu_weight, max: self.cpu_max, period: self.cpu_period };
-        let cpuset = api::CpusetController { cpus: self.cpus, mems: self.mems };
-        let cell = api::Cell {
-            name: self.name,
-            // A controller without a limit would still ask for the controller.
-            cpu: Some(cpu).filter(|cpu| *cpu != api::CpuController::default()),
-            cpuset: Some(cpuset).filter(|cpuset| *cpuset != api::CpusetController::default()),
-            ..api::Cell::default()
-        };
-        api::CellServiceAllocateRequest { cell: Some(cell) }
+        api::CellServiceAllocateRequest { cell: Some(self.cell()) }
+    }
+}
+
+with_limits! {
+    /// change limits of a cell, and of what runs in it
+    #[derive(FromArgs, Debug)]
+    #[argh(
+        subcommand,
+        name = "update",
+        help_triggers("-h", "--help"),
+        usage = "<name> [<limits>] [--clear <limit>]...",
+        example = "aer cell update web --cpu-weight 50 --memory-max 128M\naer cell update web --clear cpu.max --clear io.max",
+        note = "All of it is changed, or nothing. What is not given stays as it is; of --io-max,\nthe devices that are not named.",
+        note = "Limits to clear: cpu.weight cpu.max cpuset.cpus cpuset.mems memory.min memory.low\nmemory.high memory.max memory.swap_max pids.max io.weight io.max"
+    )]
+    struct Update {
+        /// the cell
+        #[argh(positional, arg_name = "name")]
+        name: String,
+
+        /// a limit to take away, as memory.max; may be repeated
+        #[argh(option)]
+        clear: Vec<String>,
+    }
+}
+
+impl Update {
+    async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
+        let response = cells.update(&self.request()).await?;
+        let cell = response.cell.clone().unwrap_or_default();
+        let limits = listing::limits(&cell);
+        let limits = if limits.is_empty() { "no limits" } else { &limits };
+        let text = format!("updated {}: {limits}\n", shown(&cell.name));
+        Ok(Answer::new(json::update(&response), text))
+    }
+
+    fn request(mut self) -> api::CellServiceUpdateRequest {
+        let clear = std::mem::take(&mut self.clear);
+        api::CellServiceUpdateRequest { cell: Some(self.cell()), clear }
     }
 }
 
@@ -442,5 +555,21 @@ mod tests {
         let cell = request(&["--cpu-max", "-5", "--mems", ""]);
         assert_eq!(cell.cpu.and_then(|cpu| cpu.max), Some(-5));
         assert_eq!(cell.cpuset.and_then(|cpuset| cpuset.mems).as_deref(), Some(""));
+        let cell = request(&["--memory-max", "64M", "--io-max", "8:0,reads=5", "--io-max", "8:16,writes=6"]);
+        assert_eq!(cell.memory.and_then(|memory| memory.max), Some(64 << 20));
+        let devices: Vec<_> = cell.io.unwrap_or_default().max.into_iter().map(|max| max.device).collect();
+        assert_eq!((devices, cell.pids), (vec!["8:0".to_owned(), "8:16".to_owned()], None));
+    }
+
+    #[test]
+    fn an_update_sets_and_clears() {
+        let arguments = ["update", "web", "--clear", "cpu.max", "--pids-max", "7", "--clear", "io.max"];
+        let request = match CellCommand::from_args(&["aer", "cell"], &arguments).expect("right").verb {
+            Verb::Update(update) => update.request(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(request.clear, ["cpu.max", "io.max"]);
+        let pids = Some(api::PidsController { max: Some(7) });
+        assert_eq!(request.cell, Some(api::Cell { name: "web".to_owned(), pids, ..api::Cell::default() }));
     }
 }

@@ -43,6 +43,10 @@ pub fn wait(response: &api::CellServiceWaitResponse) -> Value {
         .value()
 }
 
+pub fn update(response: &api::CellServiceUpdateResponse) -> Value {
+    Message::default().optional("cell", response.cell.as_ref().map(cell)).value()
+}
+
 pub fn list(response: &api::CellServiceListResponse) -> Value {
     Message::default().list("cells", &response.cells, node).value()
 }
@@ -101,6 +105,8 @@ fn cell(cell: &api::Cell) -> Value {
         .optional("memory", cell.memory.as_ref().map(memory))
         .flag("isolateProcess", cell.isolate_process)
         .flag("isolateNetwork", cell.isolate_network)
+        .optional("pids", cell.pids.as_ref().map(pids))
+        .optional("io", cell.io.as_ref().map(io))
         .value()
 }
 
@@ -125,6 +131,25 @@ fn memory(memory: &api::MemoryController) -> Value {
         .optional("low", memory.low.map(long))
         .optional("high", memory.high.map(long))
         .optional("max", memory.max.map(long))
+        .optional("swapMax", memory.swap_max.map(long))
+        .value()
+}
+
+fn pids(pids: &api::PidsController) -> Value {
+    Message::default().optional("max", pids.max.map(long)).value()
+}
+
+fn io(io: &api::IoController) -> Value {
+    Message::default().optional("weight", io.weight.map(long)).list("max", &io.max, io_max).value()
+}
+
+fn io_max(max: &api::IoMax) -> Value {
+    Message::default()
+        .text("device", &max.device)
+        .optional("readBytesPerSecond", max.read_bytes_per_second.map(long))
+        .optional("writeBytesPerSecond", max.write_bytes_per_second.map(long))
+        .optional("readsPerSecond", max.reads_per_second.map(long))
+        .optional("writesPerSecond", max.writes_per_second.map(long))
         .value()
 }
 
@@ -210,6 +235,7 @@ mod tests {
         assert_eq!(allocate(&api::CellServiceAllocateResponse::default()).to_string(), "{}");
         assert_eq!(start(&api::CellServiceStartResponse::default()).to_string(), "{}");
         assert_eq!(wait(&api::CellServiceWaitResponse::default()).to_string(), "{}");
+        assert_eq!(update(&api::CellServiceUpdateResponse::default()).to_string(), "{}");
         assert_eq!(list(&api::CellServiceListResponse::default()).to_string(), "{}");
         assert_eq!(node(&api::CellGraphNode::default()).to_string(), "{}");
         assert_eq!(executable(&api::CellExecutable::default()).to_string(), "{}");
@@ -223,16 +249,19 @@ mod tests {
             low: Some(1),
             high: None,
             max: Some(i64::MAX),
-            swap_max: None,
+            swap_max: Some(0),
         };
+        let max = api::IoMax { device: "8:0".to_owned(), reads_per_second: Some(5), ..api::IoMax::default() };
         let cell = api::Cell {
             cpu: Some(cpu),
             cpuset: Some(api::CpusetController { cpus: Some(String::new()), mems: None }),
             memory: Some(memory),
             isolate_process: true,
+            pids: Some(api::PidsController { max: Some(0) }),
+            io: Some(api::IoController { weight: Some(7), max: vec![max] }),
             ..api::Cell::default()
         };
-        let expected = r#"{"cpu":{"weight":"0","max":"-1","period":"18446744073709551615"},"cpuset":{"cpus":""},"memory":{"min":"0","low":"1","max":"9223372036854775807"},"isolateProcess":true}"#;
+        let expected = r#"{"cpu":{"weight":"0","max":"-1","period":"18446744073709551615"},"cpuset":{"cpus":""},"memory":{"min":"0","low":"1","max":"9223372036854775807","swapMax":"0"},"isolateProcess":true,"pids":{"max":"0"},"io":{"weight":"7","max":[{"device":"8:0","readsPerSecond":"5"}]}}"#;
         assert_eq!(super::cell(&cell).to_string(), expected);
         let exited = api::CellExecutable {
             exit_code: Some(0),

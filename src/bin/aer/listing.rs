@@ -1,7 +1,7 @@
 //! All cells as a table for people: a tree in the first column, what is known of each line in the others.
 
 use auraed::proto::aurae::runtime::v0::{
-    Cell, CellExecutable, CellExecutableState, CellGraphNode, CellUsage,
+    Cell, CellExecutable, CellExecutableState, CellGraphNode, CellUsage, IoMax,
 };
 use nix::sys::signal::Signal;
 
@@ -118,10 +118,11 @@ pub fn oom(cell: &str) -> String {
 }
 
 /// By the names of the flags that set them.
-fn limits(cell: &Cell) -> String {
+pub fn limits(cell: &Cell) -> String {
     let cpu = cell.cpu.unwrap_or_default();
     let cpuset = cell.cpuset.clone().unwrap_or_default();
     let memory = cell.memory.unwrap_or_default();
+    let io = cell.io.clone().unwrap_or_default();
     let limits = [
         ("cpu-weight", cpu.weight.map(|weight| weight.to_string())),
         ("cpu-max", cpu.max.map(|max| max.to_string())),
@@ -132,17 +133,58 @@ fn limits(cell: &Cell) -> String {
         ("memory-low", memory.low.map(|low| low.to_string())),
         ("memory-high", memory.high.map(|high| high.to_string())),
         ("memory-max", memory.max.map(|max| max.to_string())),
+        ("memory-swap-max", memory.swap_max.map(|max| max.to_string())),
+        ("pids-max", cell.pids.and_then(|pids| pids.max).map(|max| max.to_string())),
+        ("io-weight", io.weight.map(|weight| weight.to_string())),
+    ];
+    let devices = io.max.iter().map(|max| ("io-max", Some(rates(max))));
+    let isolation = [
         ("isolate-process", cell.isolate_process.then(String::new)),
         ("isolate-network", cell.isolate_network.then(String::new)),
     ];
-    let set = limits.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    let all = limits.into_iter().chain(devices).chain(isolation);
+    let set = all.filter_map(|(name, value)| Some(format!("{name} {}", value?)));
     set.map(|limit| limit.trim_end().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+/// As --io-max takes it.
+fn rates(max: &IoMax) -> String {
+    let rates = [
+        ("read-bytes", max.read_bytes_per_second),
+        ("write-bytes", max.write_bytes_per_second),
+        ("reads", max.reads_per_second),
+        ("writes", max.writes_per_second),
+    ];
+    let set = rates.into_iter().filter_map(|(name, rate)| Some(format!(",{name}={}", rate?)));
+    printable(&max.device) + &set.collect::<String>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use auraed::proto::aurae::runtime::v0::{CpuController, CpusetController};
+    use auraed::proto::aurae::runtime::v0::{
+        CpuController, CpusetController, IoController, MemoryController, PidsController,
+    };
+
+    #[test]
+    fn limits_are_shown_as_they_are_given() {
+        let rates = |device: &str| IoMax {
+            device: device.to_owned(),
+            read_bytes_per_second: Some(1),
+            writes_per_second: Some(2),
+            ..IoMax::default()
+        };
+        let cell = Cell {
+            memory: Some(MemoryController { max: Some(64 << 20), swap_max: Some(0), ..Default::default() }),
+            pids: Some(PidsController { max: Some(7) }),
+            io: Some(IoController { weight: Some(50), max: vec![rates("8:0"), rates("8:16")] }),
+            isolate_process: true,
+            ..cell("web")
+        };
+        let expected = "memory-max 67108864, memory-swap-max 0, pids-max 7, io-weight 50, \
+                        io-max 8:0,read-bytes=1,writes=2, io-max 8:16,read-bytes=1,writes=2, isolate-process";
+        assert_eq!(limits(&cell), expected);
+    }
 
     fn cell(name: &str) -> Cell {
         Cell { name: name.to_owned(), ..Cell::default() }

@@ -16,6 +16,7 @@ mod json;
 mod listing;
 mod output;
 mod shell;
+mod size;
 mod start;
 mod wait;
 

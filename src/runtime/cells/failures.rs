@@ -250,7 +250,7 @@ fn runs(executable: &ExecutableInfo) -> bool {
 fn limited(name: &str) -> CellSpec {
     let cpu = CpuLimits { weight: CpuWeight::new(50).ok(), max: CpuMax::new(400_000, None).ok() };
     let cpuset = CpusetLimits { cpus: IdList::parse("0").ok(), mems: None };
-    CellSpec { name: cell_name(name), cpu, cpuset }
+    CellSpec { name: cell_name(name), limits: Limits { cpu, cpuset, ..Limits::default() } }
 }
 
 /// Runs `test`, of this name, in a process of its own.

@@ -1,227 +1,233 @@
-//! Writing a cell's limits to its directories. The one file that uses the crate `cgroups-rs`, and of that only what
-//! writes the controllers' files: its types for whole cgroups ignore errors, and reach outside the directory given.
-//!
-//! What was written is read back here, as the kernel takes some values without using them.
+//! The controllers that cells limit with: what each is called, what it limits, and why one may be missing.
 
-use super::super::cpu::{CpuLimits, CpuMax};
-use super::super::cpuset::{CpusetLimits, IdList};
-use super::super::error::{Error, errno_of};
+use super::super::change::LimitName;
+use super::super::error::Error;
+use super::super::spec::Limits;
 use super::{Version, file};
-use cgroups_rs::cpu::CpuController;
-use cgroups_rs::cpuset::CpuSetController;
-use nix::errno::Errno;
-use std::error::Error as _;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Limits cpu time in `directory`.
-pub fn limit_cpu(directory: &Path, version: Version, limits: &CpuLimits) -> Result<(), Error> {
-    let controller = CpuController::new(directory.to_owned(), version == Version::V2);
-    if let Some(weight) = limits.weight {
-        let (file, value) = match version {
-            Version::V1 => ("cpu.shares", weight.shares()),
-            Version::V2 => ("cpu.weight", weight.value()),
-        };
-        let setting = Setting { field: "cell.cpu.weight", file: directory.join(file), advice: KERNEL_LOG };
-        setting.written(controller.set_shares(value), &value.to_string())?;
-        setting.check(&value.to_string())?;
-    }
-    limits.max.map_or(Ok(()), |max| limit_cpu_max(directory, version, &controller, max))
+/// A controller of either version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    Cpu,
+    Cpuset,
+    Memory,
+    Pids,
+    Io,
 }
 
-fn limit_cpu_max(
-    directory: &Path,
-    version: Version,
-    controller: &CpuController,
-    max: CpuMax,
-) -> Result<(), Error> {
-    // Without a wrap: both are below 2^44.
-    let (quota, period) = (max.quota_us() as i64, max.period_us());
-    let setting = |file: &str, advice| Setting { field: "cell.cpu.max", file: directory.join(file), advice };
-    if version == Version::V2 {
-        let (setting, value) = (setting("cpu.max", KERNEL_LOG), format!("{quota} {period}"));
-        setting.written(controller.set_cfs_quota_and_period(Some(quota), Some(period)), &value)?;
-        return setting.check(&value);
-    }
-    // The period first: v1 compares the quota's share of the period with the parent's, and the default period is short.
-    let (periods, quotas) =
-        (setting("cpu.cfs_period_us", KERNEL_LOG), setting("cpu.cfs_quota_us", WITHIN_PARENT));
-    periods.written(controller.set_cfs_period(period), &period.to_string())?;
-    quotas.written(controller.set_cfs_quota(quota), &quota.to_string())?;
-    periods.check(&period.to_string())?;
-    quotas.check(&quota.to_string())
-}
+/// A set of controllers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ControllerSet(u8);
 
-/// Limits cpus and memory nodes in `directory`, whose parent is `parent`.
-///
-/// On v1 what is not limited is copied from the parent: before both are set, no process can enter (ENOSPC).
-pub fn limit_cpuset(
-    directory: &Path,
-    parent: &Path,
-    version: Version,
-    limits: &CpusetLimits,
-) -> Result<(), Error> {
-    let controller = CpuSetController::new(directory.to_owned(), version == Version::V2);
-    let set =
-        |field, name: &str, asked: &Option<IdList>, write: &dyn Fn(&str) -> cgroups_rs::error::Result<()>| {
-            let allowed = || allowed_list(parent, version, name);
-            let list = match (asked, version) {
-                (None, Version::V2) => return Ok(()),
-                (None, Version::V1) => allowed()?,
-                (Some(list), _) => within(field, list, &allowed()?)?,
-            };
-            let setting = Setting { field, file: directory.join(name), advice: KERNEL_LOG };
-            setting.written(write(&list.to_string()), &list.to_string())?;
-            setting.check_list(&list)
-        };
-    set("cell.cpuset.cpus", "cpuset.cpus", &limits.cpus, &|list| controller.set_cpus(list))?;
-    set("cell.cpuset.mems", "cpuset.mems", &limits.mems, &|list| controller.set_mems(list))
-}
+impl Controller {
+    pub const ALL: [Self; 5] = [Self::Cpu, Self::Cpuset, Self::Memory, Self::Pids, Self::Io];
 
-/// What the parent may use, and so may give. v1 has it in the file itself, v2 in `….effective`.
-fn allowed_list(parent: &Path, version: Version, name: &str) -> Result<IdList, Error> {
-    let path = match version {
-        Version::V1 => parent.join(name),
-        Version::V2 => parent.join(format!("{name}.effective")),
-    };
-    let text = file::read(&path)?;
-    IdList::parse(text.trim_end()).map_err(|_| Error::File { verb: "understand", path, errno: Errno::EINVAL })
-}
-
-fn within(field: &'static str, list: &IdList, allowed: &IdList) -> Result<IdList, Error> {
-    match list.is_subset_of(allowed) {
-        true => Ok(list.clone()),
-        false => Err(Error::BeyondParent { field, given: list.to_string(), allowed: allowed.to_string() }),
-    }
-}
-
-const KERNEL_LOG: &str = "the kernel's log may say why";
-
-const WITHIN_PARENT: &str =
-    "on cgroup v1 a cell's max must not be above the share of a period that its parent has";
-
-/// One file of a controller, for one field of the request.
-struct Setting {
-    field: &'static str,
-    file: PathBuf,
-    /// What to do when the kernel refuses.
-    advice: &'static str,
-}
-
-impl Setting {
-    fn written(&self, outcome: cgroups_rs::error::Result<()>, value: &str) -> Result<(), Error> {
-        outcome.map_err(|error| Error::LimitRefused {
-            field: self.field,
-            value: value.to_owned(),
-            file: self.file.clone(),
-            errno: error.source().and_then(|e| e.downcast_ref::<io::Error>()).map_or(Errno::EIO, errno_of),
-            advice: self.advice,
-        })
-    }
-
-    fn check(&self, asked: &str) -> Result<(), Error> {
-        let got = file::read(&self.file)?;
-        if got.trim_end() == asked { Ok(()) } else { Err(self.not_taken(asked.to_owned(), &got)) }
-    }
-
-    fn check_list(&self, asked: &IdList) -> Result<(), Error> {
-        let got = file::read(&self.file)?;
-        match IdList::parse(got.trim_end()) {
-            Ok(list) if list == *asked => Ok(()),
-            _ => Err(self.not_taken(asked.to_string(), &got)),
+    pub fn of(limit: LimitName) -> Self {
+        use LimitName as Limit;
+        match limit {
+            Limit::CpuWeight | Limit::CpuMax => Self::Cpu,
+            Limit::CpusetCpus | Limit::CpusetMems => Self::Cpuset,
+            Limit::MemoryMin | Limit::MemoryLow | Limit::MemoryHigh => Self::Memory,
+            Limit::MemoryMax | Limit::MemorySwapMax => Self::Memory,
+            Limit::PidsMax => Self::Pids,
+            Limit::IoWeight | Limit::IoMax => Self::Io,
         }
     }
 
-    fn not_taken(&self, asked: String, got: &str) -> Error {
-        let (file, got) = (self.file.clone(), got.trim_end().to_owned());
-        Error::LimitNotTaken { field: self.field, asked, file, got }
+    pub fn name(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Self::Cpu, _) => "cpu",
+            (Self::Cpuset, _) => "cpuset",
+            (Self::Memory, _) => "memory",
+            (Self::Pids, _) => "pids",
+            (Self::Io, Version::V2) => "io",
+            (Self::Io, Version::V1) => "blkio",
+        }
+    }
+
+    /// What cannot be limited without it.
+    fn limits(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu time",
+            Self::Cpuset => "cpus or memory nodes",
+            Self::Memory => "memory",
+            Self::Pids => "the number of processes",
+            Self::Io => "block devices",
+        }
+    }
+
+    /// The error for a limit that it would have to enforce.
+    pub fn missing(self, version: Version, reason: &str) -> Error {
+        let (limits, name) = (self.limits(), self.name(version));
+        Error::ControllerMissing {
+            limit: format!("{limits} without the cgroup controller {name}"),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl ControllerSet {
+    /// The controllers that these limits need.
+    pub fn of(limits: &Limits) -> Self {
+        let set = LimitName::ALL.into_iter().filter(|limit| limit.is_in(limits));
+        set.map(Controller::of).collect()
+    }
+
+    /// Those that a file of v2 lists.
+    pub fn listed(path: &Path) -> Result<Self, Error> {
+        let text = file::read(path)?;
+        let is_listed = |c: &Controller| text.split_whitespace().any(|word| word == c.name(Version::V2));
+        Ok(Controller::ALL.into_iter().filter(is_listed).collect())
+    }
+
+    pub fn all() -> Self {
+        Controller::ALL.into_iter().collect()
+    }
+
+    pub fn contains(self, controller: Controller) -> bool {
+        self.0 & bit(controller) != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn and(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
+    pub fn without(self, those: Self) -> Self {
+        Self(self.0 & !those.0)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Controller> {
+        Controller::ALL.into_iter().filter(move |controller| self.contains(*controller))
+    }
+}
+
+impl FromIterator<Controller> for ControllerSet {
+    fn from_iter<I: IntoIterator<Item = Controller>>(controllers: I) -> Self {
+        Self(controllers.into_iter().fold(0, |set, controller| set | bit(controller)))
+    }
+}
+
+fn bit(controller: Controller) -> u8 {
+    1 << controller as u8
+}
+
+/// Why a controller is in none of the hierarchies in which the daemon is, and what to do about it. `own` is its place in
+/// the one that tracks.
+pub fn missing_reason(controller: Controller, tracking: Version, own: &Path) -> String {
+    let table = file::read(Path::new("/proc/cgroups")).unwrap_or_default();
+    let row = row(&table, controller.name(Version::V1));
+    let root = if tracking == Version::V2 { root_controllers(own) } else { None };
+    let in_root = root.map(|set| set.contains(controller));
+    match (row, in_root) {
+        // Kernels without the v1 interface of a controller do not list it there.
+        (Some(Row { enabled: false, .. }), _) | (None, Some(false)) => turned_off(controller),
+        (Some(Row { mounted: true, .. }), _) => {
+            "it is in a cgroup v1 hierarchy that this daemon cannot reach; mount it for the daemon".to_owned()
+        }
+        _ => match tracking {
+            Version::V1 => "no cgroup v1 mount has it; mount it, or boot with cgroup v2".to_owned(),
+            Version::V2 => not_delegated(own),
+        },
+    }
+}
+
+pub fn not_delegated(own: &Path) -> String {
+    format!(
+        "it is neither in {}/cgroup.subtree_control nor mounted as cgroup v1; \
+         delegate it to this daemon (systemd: Delegate=yes)",
+        own.display()
+    )
+}
+
+fn turned_off(controller: Controller) -> String {
+    match controller {
+        Controller::Memory => {
+            "the kernel has it turned off; add cgroup_enable=memory cgroup_memory=1 to the \
+                               kernel's command line (Raspberry Pi OS: /boot/firmware/cmdline.txt), take \
+                               cgroup_disable=memory out of it, and restart"
+                .to_owned()
+        }
+        other => format!(
+            "the kernel has it turned off or not built in; take cgroup_disable={} out of the kernel's command line, or \
+             use a kernel that has it",
+            other.name(Version::V2)
+        ),
+    }
+}
+
+/// What the root of the v2 hierarchy has; `None` when the mount doesn't show the root.
+fn root_controllers(own: &Path) -> Option<ControllerSet> {
+    let is_cgroup = |path: &&Path| path.join("cgroup.controllers").exists();
+    let top = own.ancestors().take_while(is_cgroup).last()?;
+    // The one cgroup without this file.
+    let is_root = !top.join("cgroup.type").exists();
+    is_root.then(|| ControllerSet::listed(&top.join("cgroup.controllers")).ok())?
+}
+
+/// A line of `/proc/cgroups` (cgroups(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    /// In a v1 hierarchy.
+    mounted: bool,
+    enabled: bool,
+}
+
+fn row(table: &str, name: &str) -> Option<Row> {
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let row = table.lines().map(fields).find(|fields| fields.first().is_some_and(|first| first == name))?;
+    match &row[..] {
+        [_, hierarchy, _, enabled] => Some(Row { mounted: hierarchy != "0", enabled: enabled == "1" }),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::cpu::CpuWeight;
+    use super::super::super::memory::Bytes;
     use super::*;
-    use std::fs;
 
-    /// A directory that stands for a cgroup: its files keep what is written, as the kernel's do.
-    struct Scratch(PathBuf);
+    #[test]
+    fn sets_hold_what_limits_need() {
+        let mut limits = Limits::default();
+        assert!(ControllerSet::of(&limits).is_empty());
+        limits.memory.swap_max = Bytes::new(0).ok();
+        let memory = ControllerSet::of(&limits);
+        assert_eq!(memory.iter().collect::<Vec<_>>(), [Controller::Memory]);
+        let all = ControllerSet::all();
+        assert_eq!(all.iter().count(), 5);
+        assert!(!all.without(memory).contains(Controller::Memory));
+        assert_eq!(all.without(memory).and(memory), all);
+    }
 
-    impl Scratch {
-        fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let path = std::env::temp_dir().join(format!("aurae-controllers-{}-{name}", std::process::id()));
-            fs::create_dir_all(path.join("cell")).expect("scratch directory");
-            for (file, contents) in files {
-                fs::write(path.join(file), contents).expect("scratch file");
-            }
-            Self(path)
-        }
-
-        fn cell(&self) -> PathBuf {
-            self.0.join("cell")
-        }
-
-        fn read(&self, file: &str) -> String {
-            fs::read_to_string(self.cell().join(file)).expect("written")
+    #[test]
+    fn each_limit_is_of_the_controller_in_its_name() {
+        for limit in LimitName::ALL {
+            let name = Controller::of(limit).name(Version::V2);
+            assert!(limit.to_string().starts_with(&format!("{name}.")), "{limit}");
         }
     }
 
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn list(text: &str) -> Option<IdList> {
-        Some(IdList::parse(text).expect("valid"))
+    #[test]
+    fn the_kernels_table_is_read() {
+        let table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t2\t1\nmemory\t0\t55\t0\n";
+        assert_eq!(row(table, "cpu"), Some(Row { mounted: true, enabled: true }));
+        assert_eq!(row(table, "memory"), Some(Row { mounted: false, enabled: false }));
+        assert_eq!(row(table, "pids"), None);
+        assert_eq!(row("cpu", "cpu"), None);
     }
 
     #[test]
-    fn cpu_is_written_in_each_kernels_way() {
-        let limits = CpuLimits { weight: CpuWeight::new(200).ok(), max: CpuMax::new(500_000, None).ok() };
-        let v1 = Scratch::new("v1", &[]);
-        limit_cpu(&v1.cell(), Version::V1, &limits).expect("v1");
-        assert_eq!(v1.read("cpu.shares"), "2048");
-        assert_eq!(
-            (v1.read("cpu.cfs_quota_us"), v1.read("cpu.cfs_period_us")),
-            ("500000".into(), "1000000".into())
-        );
-        let v2 = Scratch::new("v2", &[("cell/cpu.max", "max 100000\n")]);
-        limit_cpu(&v2.cell(), Version::V2, &limits).expect("v2");
-        assert_eq!((v2.read("cpu.weight"), v2.read("cpu.max")), ("200".into(), "500000 1000000".into()));
-    }
-
-    #[test]
-    fn no_limit_writes_nothing() {
-        let scratch = Scratch::new("none", &[]);
-        limit_cpu(&scratch.cell(), Version::V2, &CpuLimits::default()).expect("nothing to do");
-        limit_cpuset(&scratch.cell(), &scratch.0, Version::V2, &CpusetLimits::default())
-            .expect("nothing to do");
-        assert_eq!(fs::read_dir(scratch.cell()).expect("list").count(), 0);
-    }
-
-    #[test]
-    fn on_v1_the_rest_of_a_cpuset_comes_from_the_parent() {
-        let scratch = Scratch::new("cpuset", &[("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")]);
-        let limits = CpusetLimits { cpus: list("1,2"), mems: None };
-        limit_cpuset(&scratch.cell(), &scratch.0, Version::V1, &limits).expect("v1");
-        assert_eq!((scratch.read("cpuset.cpus"), scratch.read("cpuset.mems")), ("1-2".into(), "0".into()));
-    }
-
-    #[test]
-    fn a_list_beyond_the_parent_names_what_is_allowed() {
-        let effective = [("cpuset.cpus.effective", "0-1\n"), ("cpuset.mems.effective", "0\n")];
-        let scratch = Scratch::new("beyond", &effective);
-        let limits = CpusetLimits { cpus: list("1-2"), mems: None };
-        let error = limit_cpuset(&scratch.cell(), &scratch.0, Version::V2, &limits).expect_err("beyond");
-        let expected = "cell.cpuset.cpus: 1-2 is not within 0-1, which is all that the parent allows";
-        assert_eq!(error.to_string(), expected);
-    }
-
-    #[test]
-    fn a_refused_write_carries_the_errno() {
-        let limits = CpuLimits { weight: CpuWeight::new(1).ok(), max: None };
-        let error = limit_cpu(Path::new("/nonexistent"), Version::V2, &limits).expect_err("no such cgroup");
-        assert!(matches!(error, Error::LimitRefused { errno: Errno::ENOENT, .. }), "{error:?}");
+    fn memory_says_how_it_is_turned_on() {
+        let error = Controller::Memory.missing(Version::V2, &turned_off(Controller::Memory)).to_string();
+        let expected = "cannot limit memory without the cgroup controller memory: the kernel has it turned off; add \
+                        cgroup_enable=memory cgroup_memory=1 to the kernel's command line";
+        assert!(error.starts_with(expected), "{error}");
+        let error = Controller::Io.missing(Version::V1, "no").to_string();
+        assert_eq!(error, "cannot limit block devices without the cgroup controller blkio: no");
     }
 }

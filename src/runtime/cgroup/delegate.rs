@@ -5,14 +5,12 @@
 //! daemon first moves into a leaf, if it is alone in its cgroup.
 
 use super::super::error::Error;
-use super::{file, group};
+use super::controllers::ControllerSet;
+use super::{Version, file, group};
 use std::path::{Path, PathBuf};
 
 /// The leaf of the daemon's own cgroup into which it moves itself.
 const DAEMON_LEAF: &str = "_daemon";
-
-/// The v2 controllers that cells limit with.
-pub const CONTROLLERS: [&str; 2] = ["cpu", "cpuset"];
 
 /// The cgroup below which cells are made: the daemon's own, or the one around it after it has moved into the leaf.
 pub fn delegated(own: &Path) -> PathBuf {
@@ -22,20 +20,26 @@ pub fn delegated(own: &Path) -> PathBuf {
     }
 }
 
-/// Has `directory` give its children those of [`CONTROLLERS`] that it has itself. Answers which these are.
-pub fn enable(directory: &Path) -> Result<Vec<&'static str>, Error> {
-    let offered = listed(&directory.join("cgroup.controllers"))?;
+/// Has `directory` give its children those of `wanted` that it has itself. Answers which it gives.
+///
+/// The directory must have no processes: the kernel would make what is below `domain threaded` without a word.
+pub fn enable(directory: &Path, wanted: ControllerSet) -> Result<ControllerSet, Error> {
     let switch = directory.join("cgroup.subtree_control");
-    let mut enabled = listed(&switch)?;
-    for controller in offered.iter().filter(|c| !enabled.contains(c)) {
+    let given = ControllerSet::listed(&switch)?;
+    let missing = wanted.without(given);
+    if missing.is_empty() {
+        return Ok(given);
+    }
+    let offered = ControllerSet::listed(&directory.join("cgroup.controllers"))?;
+    for controller in missing.iter().filter(|controller| offered.contains(*controller)) {
+        let name = controller.name(Version::V2);
         // One at a time: they are refused for different reasons.
-        match file::write(&switch, &format!("+{controller}")) {
+        match file::write(&switch, &format!("+{name}")) {
             Ok(()) => {}
-            Err(errno) => log::warn!("cannot turn on {controller} in {}: {errno}", switch.display()),
+            Err(errno) => log::warn!("cannot turn on {name} in {}: {errno}", switch.display()),
         }
     }
-    enabled = listed(&switch)?;
-    Ok(enabled)
+    ControllerSet::listed(&switch)
 }
 
 /// Makes the daemon's own cgroup one that may give controllers to its children; or says what hinders that.
@@ -52,7 +56,7 @@ pub fn vacate(own: &Path) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     withdraw(own)?;
-    if listed(&own.join("cgroup.controllers"))?.is_empty() {
+    if ControllerSet::listed(&own.join("cgroup.controllers"))?.is_empty() {
         return Ok(None);
     }
     let others = processes.lines().filter(|pid| *pid != this).count();
@@ -105,12 +109,6 @@ fn move_into_leaf(own: &Path) -> Result<(), Error> {
     })?;
     log::info!("moved into {}, so that cells can have limits", leaf.display());
     Ok(())
-}
-
-/// Those of [`CONTROLLERS`] that a file of controllers lists.
-fn listed(path: &Path) -> Result<Vec<&'static str>, Error> {
-    let text = file::read(path)?;
-    Ok(CONTROLLERS.into_iter().filter(|c| text.split_whitespace().any(|word| word == *c)).collect())
 }
 
 #[cfg(test)]

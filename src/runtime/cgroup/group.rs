@@ -77,6 +77,18 @@ impl Group {
         Ok(pids)
     }
 
+    /// Pids in a cell's cgroup, without those in the cells inside it: `_` is in the name of each cgroup below that is no
+    /// cell's.
+    pub fn own_processes(&self) -> Result<BTreeSet<i32>, Error> {
+        let mut pids = processes_in(&self.path)?;
+        for directory in subdirectories(&self.path)? {
+            if directory.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'_')) {
+                pids.extend(Self::new(self.version, directory).processes()?);
+            }
+        }
+        Ok(pids)
+    }
+
     /// Sends `signal` once to each process in this cgroup and below it, in rounds until no new one shows up: one that was
     /// forked while its parent was being signalled is found in the next.
     pub fn signal(&self, signal: impl Into<SignalNumber>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::Version;
+use super::controllers::Controller;
 use super::file;
 use super::membership::{Membership, memberships};
 use super::mountinfo::{Mount, cgroup_mounts};
@@ -14,10 +15,8 @@ pub struct Hierarchies {
     pub unified: bool,
     /// The one that tells which processes are where.
     pub tracking: Place,
-    /// The v1 hierarchy of this controller, if it has one.
-    pub cpu: Option<PathBuf>,
-    /// The v1 hierarchy of this controller, if it has one.
-    pub cpuset: Option<PathBuf>,
+    /// Where the daemon is in the v1 hierarchies of controllers, for those that have one.
+    pub v1: Vec<(Controller, PathBuf)>,
 }
 
 /// A hierarchy, as seen from the daemon.
@@ -60,7 +59,8 @@ impl Hierarchies {
             Some(own) => Place { version: Version::V2, own },
             None => Place { version: Version::V1, own: v1("freezer").ok_or(Error::NoTracking)? },
         };
-        Ok(Self { unified, tracking, cpu: v1("cpu"), cpuset: v1("cpuset") })
+        let limiting = |controller: Controller| Some((controller, v1(controller.name(Version::V1))?));
+        Ok(Self { unified, tracking, v1: Controller::ALL.into_iter().filter_map(limiting).collect() })
     }
 }
 
@@ -94,11 +94,13 @@ mod tests {
 31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
 34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset
+35 31 0:32 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio
 37 31 0:34 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer
 40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
 ";
     const V2_BESIDE: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-    const MEMBERSHIPS: &str = "9:name=systemd:/\n6:freezer:/f\n3:cpuset:/\n1:cpu,cpuacct:/user/a:b\n0::/u\n";
+    const MEMBERSHIPS: &str =
+        "9:name=systemd:/\n6:freezer:/f\n4:blkio:/\n3:cpuset:/\n1:cpu,cpuacct:/user/a:b\n0::/u\n";
 
     fn choose(mountinfo: &str, cgroup: &str) -> Option<Hierarchies> {
         Hierarchies::choose(&cgroup_mounts(mountinfo), &memberships(cgroup), |_| true).ok()
@@ -109,8 +111,11 @@ mod tests {
         let expected = Hierarchies {
             unified: false,
             tracking: Place { version: Version::V2, own: "/sys/fs/cgroup/unified/u".into() },
-            cpu: Some("/sys/fs/cgroup/cpu,cpuacct/user/a:b".into()),
-            cpuset: Some("/sys/fs/cgroup/cpuset".into()),
+            v1: vec![
+                (Controller::Cpu, "/sys/fs/cgroup/cpu,cpuacct/user/a:b".into()),
+                (Controller::Cpuset, "/sys/fs/cgroup/cpuset".into()),
+                (Controller::Io, "/sys/fs/cgroup/blkio".into()),
+            ],
         };
         assert_eq!(choose(&format!("{HYBRID}{V2_BESIDE}"), MEMBERSHIPS), Some(expected));
     }
@@ -131,8 +136,7 @@ mod tests {
         let expected = Hierarchies {
             unified: true,
             tracking: Place { version: Version::V2, own: "/sys/fs/cgroup/u".into() },
-            cpu: None,
-            cpuset: None,
+            v1: Vec::new(),
         };
         assert_eq!(found, Some(expected));
     }

@@ -13,7 +13,7 @@ use crate::grpc::status::{Code, Status, Violation};
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
 use crate::runtime::{
-    self, CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, SignalNumber,
+    self, CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, LimitsChange, SignalNumber,
 };
 
 /// What the service asks of the machine, in parsed types only.
@@ -57,6 +57,12 @@ pub trait Runtime: Send + Sync + 'static {
         cell: CellName,
         executable: ExecutableName,
     ) -> impl Future<Output = Result<Ended, Status>> + Send;
+    /// Gives the cell as it is then.
+    fn update(
+        &self,
+        cell: CellName,
+        change: LimitsChange,
+    ) -> impl Future<Output = Result<CellSpec, Status>> + Send;
 }
 
 pub struct Cells<R> {
@@ -123,6 +129,15 @@ impl<R: Runtime> Cells<R> {
         let executable = bad.check("executable_name", ExecutableName::parse(&request.executable_name));
         let (Some(cell), Some(executable)) = (cell, executable) else { return Err(bad.into_status()) };
         Ok(view::wait(self.runtime.wait(cell, executable).await?))
+    }
+
+    pub async fn update(
+        &self,
+        request: CellServiceUpdateRequest,
+    ) -> Result<CellServiceUpdateResponse, Status> {
+        let (cell, change) = limits::parse_update(request)?;
+        let updated = self.runtime.update(cell, change).await?;
+        Ok(CellServiceUpdateResponse { cell: Some(limits::cell(&updated)) })
     }
 
     pub async fn list(&self, _: CellServiceListRequest) -> Result<CellServiceListResponse, Status> {
