@@ -115,7 +115,7 @@ impl Cells {
     /// Starts an executable in a cell. Returns when its command's shell runs, or nothing is left of the attempt.
     pub fn start(&self, cell: &CellName, spec: ExecutableSpec) -> Result<Started, Error> {
         // A process that is born frozen does not execute, and this call would wait for it.
-        if self.tree.cell(cell).is_frozen()? {
+        if self.tree.is_frozen(cell)? {
             return Err(Error::CellFrozen(cell.clone()));
         }
         let reservation = self.registry().reserve_executable(cell, &spec.name, &spec.description)?;
@@ -186,13 +186,11 @@ impl Cells {
         let stopping = self.registry().stop_executable(cell, executable, notice)?;
         let StoppingExecutable { leaf, child, removal } = stopping;
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        Ok(begun(Ending {
-            target,
-            group: self.leaf(cell, leaf),
-            children: vec![child],
-            removal,
-            frozen: false,
-        }))
+        // Where it is not known, the grace period is waited out.
+        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
+        let ending = Ending { target, group: self.leaf(cell, leaf), children: vec![child], removal, frozen };
+        terminate(&ending);
+        Ok(ending)
     }
 
     /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it.
@@ -200,7 +198,10 @@ impl Cells {
         let notice = RemovalNotice::new()?;
         let FreeingCell { number, children, removal } = self.registry().free_cell(cell, notice)?;
         let target = Target::Cell { cell: cell.clone(), number };
-        Ok(begun(Ending { target, group: self.tree.cell(cell), children, removal, frozen: false }))
+        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
+        let ending = Ending { target, group: self.tree.cell(cell), children, removal, frozen };
+        terminate(&ending);
+        Ok(ending)
     }
 
     /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Freezing::is_at_rest`] says when they
@@ -366,14 +367,6 @@ impl Cells {
         // A panic in between leaves the registry whole: each method changes it at its end.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Sends the first signal, and looks whether it will be seen.
-fn begun(mut ending: Ending) -> Ending {
-    terminate(&ending);
-    // Where that is not known, the grace period is waited out.
-    ending.frozen = ending.group.is_frozen().unwrap_or(false);
-    ending
 }
 
 /// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.
