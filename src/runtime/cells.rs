@@ -171,7 +171,7 @@ impl Cells {
     /// Starts an executable in a cell. Returns when its program or its command's shell runs, or nothing is left of the attempt.
     pub fn start(&self, cell: &CellName, spec: ExecutableSpec) -> Result<Started, Error> {
         // A process that is born frozen does not execute, and this call would wait for it.
-        if self.tree.cell(cell).is_frozen()? {
+        if self.tree.is_frozen(cell)? {
             return Err(Error::CellFrozen(cell.clone()));
         }
         let spec = Arc::new(spec);
@@ -225,7 +225,7 @@ impl Cells {
         if !is_clear {
             self.kill_leaf(cell, *leaf);
         }
-        if !is_clear || self.tree.cell(cell).is_frozen().unwrap_or(true) {
+        if !is_clear || self.tree.is_frozen(cell).unwrap_or(true) {
             return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
         }
         let begun = self.registry().begin_restart(cell, executable, *leaf);
@@ -332,13 +332,12 @@ impl Cells {
         let StoppingExecutable { leaf, run, removal, completion } = stopping;
         completion.tell();
         let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        Ok(begun(Ending {
-            target,
-            group: self.leaf(cell, leaf),
-            children: vec![Arc::clone(&run.child)],
-            removal,
-            frozen: false,
-        }))
+        // Where it is not known, the grace period is waited out.
+        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
+        let children = vec![Arc::clone(&run.child)];
+        let ending = Ending { target, group: self.leaf(cell, leaf), children, removal, frozen };
+        terminate(&ending);
+        Ok(ending)
     }
 
     /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it. With
@@ -350,7 +349,10 @@ impl Cells {
         completions.iter().for_each(|completion| completion.tell());
         let children = runs.iter().map(|run| Arc::clone(&run.child)).collect();
         let target = Target::Cell { cell: cell.clone(), number };
-        Ok(begun(Ending { target, group: self.tree.cell(cell), children, removal, frozen: false }))
+        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
+        let ending = Ending { target, group: self.tree.cell(cell), children, removal, frozen };
+        terminate(&ending);
+        Ok(ending)
     }
 
     /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Freezing::is_at_rest`] says when they
@@ -575,14 +577,6 @@ impl Cells {
         // A panic in between leaves the registry whole: each method changes it at its end.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Sends the first signal, and looks whether it will be seen.
-fn begun(mut ending: Ending) -> Ending {
-    terminate(&ending);
-    // Where that is not known, the grace period is waited out.
-    ending.frozen = ending.group.is_frozen().unwrap_or(false);
-    ending
 }
 
 /// A process that has just been started.

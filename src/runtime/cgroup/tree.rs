@@ -219,6 +219,20 @@ impl Tree {
             .collect()
     }
 
+    /// Whether the cell is frozen, or is about to be: by itself, or with a cell around it.
+    ///
+    /// Not by `cgroup.events` alone: on v2 a frozen process that gets a signal leaves that state for a moment.
+    pub fn is_frozen(&self, cell: &CellName) -> Result<bool, Error> {
+        let mut around = Some(cell.clone());
+        while let Some(cell) = around {
+            if self.cell(&cell).is_told_to_freeze()? {
+                return Ok(true);
+            }
+            around = cell.parent();
+        }
+        self.cell(cell).is_frozen()
+    }
+
     /// What the kernel says that the cell uses, and whether it is frozen; `None` when it is gone.
     /// `limited` are the controllers that limit the cell or one around it: the v1 groups of no others have its processes.
     pub fn read(&self, cell: &CellName, limited: ControllerSet) -> Option<Reading> {
