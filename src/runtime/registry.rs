@@ -11,6 +11,9 @@
 //! executable   (none) ──reserve_executable──▶ [`Record`] ──remove──▶ (none)
 //! ```
 //!
+//! An allocated cell may be updating: its limits are about to change, which keeps it, the cells inside it and those around
+//! it from being updated, and its directories from being removed.
+//!
 //! What an executable goes through is drawn in `record`. A cell that could not be emptied stays Freeing, an executable
 //! stopping: Free and Stop may be tried again, and nothing new gets in.
 
@@ -680,6 +683,7 @@ mod tests {
     use super::super::child::Child;
     use super::super::error::ErrorKind;
     use super::super::executable::{Command, Program};
+    use super::super::pids::PidsMax;
     use super::super::restart::{RestartCondition, RestartPolicy};
     use super::*;
     use crate::sys::pidfd::ExitReason;
@@ -824,6 +828,42 @@ mod tests {
         assert!(matches!(registry.begin_removal(&spec("a").name, first), MayRemove::Gone));
         assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(_)));
         assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Later));
+    }
+
+    #[test]
+    fn an_update_holds_its_cell_and_all_that_depend_on_it() {
+        let mut registry = registry(&["a", "a/b", "a/b/c", "a/d", "e"]);
+        let name = |text| spec(text).name;
+        let mut change = LimitsChange::default();
+        change.set.pids.max = PidsMax::new(5).ok();
+        let (number, updating) = registry.begin_update(&name("a/b"), &change).expect("nobody is at it");
+        assert_eq!((updating.old.clone(), updating.new.clone()), (Limits::default(), change.set.clone()));
+        assert_eq!(updating.inside, [spec("a/b/c")]);
+        for cell in ["a", "a/b", "a/b/c"] {
+            let refused = registry.begin_update(&name(cell), &change).expect_err(cell);
+            assert!(matches!(refused, Error::CellUpdating(cell) if cell == name("a/b")));
+        }
+        assert!(matches!(registry.reserve_cell(&spec("a/b/x")), Err(Error::CellUpdating(_))));
+        for cell in ["a/d", "e"] {
+            let (number, _) = registry.begin_update(&name(cell), &change).expect("apart from it");
+            registry.cancel_update(&name(cell), number);
+            assert!(registry.limited(&name(cell)).is_empty());
+        }
+        // What starts now is under it already.
+        let pids = ControllerSet::of(&change.set);
+        assert_eq!(
+            [registry.limited(&name("a")), registry.limited(&name("a/b/c"))],
+            [Default::default(), pids]
+        );
+        assert_eq!(registry.commit_update(updating, number).limits, change.set);
+
+        let (number, _) = registry.begin_update(&name("e"), &change).expect("nobody is at it");
+        let freeing = registry.free_cell(&name("e"), false, notice()).expect("at any time").number;
+        assert!(matches!(registry.begin_removal(&name("e"), freeing), MayRemove::Later));
+        registry.cancel_update(&name("e"), number);
+        assert!(matches!(registry.begin_removal(&name("e"), freeing), MayRemove::Now(_)));
+        let refused = registry.begin_update(&name("e"), &change).expect_err("it is on its way out");
+        assert!(matches!(refused, Error::CellFreeing(_)));
     }
 
     #[test]
