@@ -8,6 +8,7 @@ use super::child::{Child, Exit, Started};
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::info::CellInfo;
+use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
 use super::registry::{Executable, FreeingCell, MayRemove, Registry, Reservation, StoppingExecutable};
@@ -28,6 +29,9 @@ pub struct CellsConfig {
     pub slice: String,
     /// Runs commands, as `sh -c COMMAND`.
     pub shell: PathBuf,
+    /// Is executed as the init of cells that isolate their processes: this very program, or one that acts on the zeroth
+    /// argument as it does.
+    pub init: PathBuf,
     /// The limit on open files for what is started; `None` leaves the daemon's.
     pub open_files: Option<OpenFilesLimit>,
 }
@@ -40,9 +44,12 @@ impl CellsConfig {
             b"/run/aurae" => "aurae".to_owned(),
             path => format!("aurae-{:08x}", fnv1a(path)),
         };
-        Self { slice, shell: "/bin/sh".into(), open_files: None }
+        Self { slice, shell: "/bin/sh".into(), init: OWN_PROGRAM.into(), open_files: None }
     }
 }
+
+/// Stays what it is when the file is replaced: proc_pid_exe(5).
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// FNV-1a, 32 bits. A hash that stays the same from one release to the next, which std's doesn't promise.
 fn fnv1a(bytes: &[u8]) -> u32 {
@@ -66,7 +73,7 @@ impl Cells {
     pub fn open(config: CellsConfig) -> Result<Self, Error> {
         let hierarchies = Hierarchies::detect()?;
         // First what leaves nothing behind when it fails.
-        let launcher = Launcher::new(&config.shell, config.open_files, hierarchies.tracking.version)?;
+        let launcher = Launcher::new(&config, hierarchies.tracking.version)?;
         let tree = Tree::open(&hierarchies, &config.slice)?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         Ok(Self { tree, launcher, registry: Mutex::default() })
@@ -100,15 +107,17 @@ impl Cells {
         self.tree.base().kill()
     }
 
-    /// Makes a cell with its limits; all of it, or nothing.
+    /// Makes a cell with its limits and namespaces; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
         let number = self.registry().reserve_cell(&spec)?;
-        let made = self.tree.create_cell(&spec);
-        match &made {
-            Ok(()) => self.registry().commit_cell(&spec.name, number),
-            Err(_) => self.registry().cancel_cell(&spec.name, number),
+        match self.make(&spec, number) {
+            Ok(namespaces) => self.registry().commit_cell(&spec.name, number, namespaces),
+            Err(error) => {
+                self.registry().cancel_cell(&spec.name, number);
+                return Err(error);
+            }
         }
-        made
+        Ok(())
     }
 
     /// Starts an executable in a cell. Returns when its command's shell runs, or nothing is left of the attempt.
@@ -118,12 +127,13 @@ impl Cells {
             return Err(Error::CellFrozen(cell.clone()));
         }
         let reservation = self.registry().reserve_executable(cell, &spec.name, &spec.description)?;
-        let Reservation { leaf: number, mut previous, mut stale } = reservation;
+        let Reservation { leaf: number, mut previous, namespaces, mut stale } = reservation;
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
 
-        let launched =
-            self.retire(cell, &spec.name, &mut previous).and_then(|()| self.launch(cell, &spec, number));
+        let launched = self
+            .retire(cell, &spec.name, &mut previous)
+            .and_then(|()| self.launch(cell, &spec, number, &namespaces));
         match launched {
             Ok(spawned) => Ok(self.commit(cell, &spec.name, number, spawned)),
             Err(error) => {
@@ -201,13 +211,12 @@ impl Cells {
             }
             Target::Cell { cell, number } => {
                 let may = self.registry().begin_removal(cell, *number);
-                let children = match may {
+                let (children, namespaces) = match may {
                     MayRemove::Gone => return Ok(Finish::Done),
                     MayRemove::Later => return Ok(Finish::Busy),
-                    MayRemove::Now(children) => children,
+                    MayRemove::Now(children, namespaces) => (children, namespaces),
                 };
-                let removed =
-                    if all_reaped(&children) { self.tree.remove_cell(cell) } else { Ok(Removal::Busy) };
+                let removed = self.remove(cell, &children, &namespaces);
                 if !matches!(removed, Ok(Removal::Gone)) {
                     self.registry().cancel_removal(cell, *number);
                     return removed.map(|_| Finish::Busy);
@@ -244,18 +253,56 @@ impl Cells {
         Ok(())
     }
 
-    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, number: u64) -> Result<Spawned, Error> {
+    fn make(&self, spec: &CellSpec, number: u64) -> Result<Namespaces, Error> {
+        self.tree.create_cell(spec)?;
+        let made = Namespaces::make(&self.launcher, &self.tree, spec, number);
+        if made.is_err()
+            && let Err(error) = self.tree.remove_cell(&spec.name)
+        {
+            log::warn!("while undoing: {error}");
+        }
+        made
+    }
+
+    /// In this order: whatever is left runs in the namespaces, and an end of the init would be its end, without a grace
+    /// period; and as long as the namespaces are there, so is a mount of the cell's cgroup.
+    fn remove(
+        &self,
+        cell: &CellName,
+        children: &[Arc<Child>],
+        namespaces: &Namespaces,
+    ) -> Result<Removal, Error> {
+        if !all_reaped(children) {
+            return Ok(Removal::Busy);
+        }
+        if namespaces.init().is_some()
+            && (!self.tree.cell(cell).is_empty()? || namespaces.end()? == Removal::Busy)
+        {
+            return Ok(Removal::Busy);
+        }
+        self.tree.remove_cell(cell)
+    }
+
+    fn launch(
+        &self,
+        cell: &CellName,
+        spec: &ExecutableSpec,
+        number: u64,
+        namespaces: &Namespaces,
+    ) -> Result<Spawned, Error> {
+        let entrance = namespaces.enter(cell)?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
-        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered) };
+        let join = self.tree.procs_to_join(cell, entered);
+        let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
             Ok(spawned) => Ok(spawned),
             Err(error) => {
                 if !self.drop_leaf(cell, number) {
                     self.registry().keep_stale(cell, vec![number]);
                 }
-                Err(error)
+                Err(namespaces.explain(cell, error))
             }
         }
     }

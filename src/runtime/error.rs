@@ -62,6 +62,15 @@ pub enum Error {
     TooManyExecutables,
     #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .program))]
     Spawn { cell: CellName, executable: ExecutableName, program: String, failure: SpawnError },
+    #[error(
+        "cannot isolate cell \"{cell}\": {step}: {}; it takes CAP_SYS_ADMIN, and Linux 5.8 with pid, ipc, uts, mount and network namespaces",
+        errno.map_or_else(|| "it ended".to_owned(), |errno| errno.to_string())
+    )]
+    Isolation { cell: CellName, step: String, errno: Option<Errno> },
+    #[error(
+        "somebody has ended the init of cell \"{0}\", and its namespaces with it; free the cell and allocate it again"
+    )]
+    InitEnded(CellName),
     #[error("{object} still has processes after SIGKILL: {pids}; try again when they have ended")]
     StillAlive { object: String, pids: String },
 
@@ -103,6 +112,7 @@ impl Error {
             Self::CellAllocating(_)
             | Self::CellFreeing(_)
             | Self::CellFrozen(_)
+            | Self::InitEnded(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. } | Self::ControllerMissing { .. } | Self::PathTaken { .. } => {
                 Kind::FailedPrecondition
@@ -114,6 +124,7 @@ impl Error {
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
+            Self::Isolation { errno, .. } => isolation_kind(*errno),
             Self::StillAlive { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
@@ -149,6 +160,15 @@ fn spawn_kind(failure: &SpawnError) -> ErrorKind {
         // The limit on processes, of a user or of a cgroup.
         Some(Errno::EAGAIN) => ErrorKind::ResourceExhausted,
         Some(_) => ErrorKind::Internal,
+    }
+}
+
+/// clone(2): no such namespaces in this kernel, or not for us; a limit on them, on processes or on descriptors.
+fn isolation_kind(errno: Option<Errno>) -> ErrorKind {
+    match errno {
+        Some(Errno::EINVAL | Errno::EPERM | Errno::ENOSYS) => ErrorKind::FailedPrecondition,
+        Some(Errno::ENOSPC | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE) => ErrorKind::ResourceExhausted,
+        _ => ErrorKind::Internal,
     }
 }
 

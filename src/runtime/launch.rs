@@ -1,15 +1,18 @@
 //! From an executable to a process: its shell, its environment, and the way into its cgroups.
 
+use super::cells::CellsConfig;
 use super::cgroup::{Group, Version};
 use super::error::{Error, errno_of};
 use super::names::CellName;
 use super::spec::ExecutableSpec;
+use crate::init;
+use crate::sys::namespaces::Namespaces;
 use crate::sys::open_files::OpenFilesLimit;
-use crate::sys::spawn::{self, Plan, Spawned};
+use crate::sys::spawn::{self, Plan, SpawnError, Spawned};
 use nix::errno::Errno;
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +27,8 @@ const HOME: &str = "HOME=/";
 #[derive(Debug)]
 pub(super) struct Launcher {
     shell: CString,
+    /// What is executed as the init of a cell.
+    init: CString,
     null: OwnedFd,
     open_files: Option<OpenFilesLimit>,
     /// Processes can be born in their cgroup.
@@ -36,13 +41,17 @@ pub(super) struct Destination<'a> {
     pub leaf: &'a Group,
     /// `cgroup.procs` files to enter, the leaf's among them unless the process is born there.
     pub join: Vec<PathBuf>,
+    pub namespaces: Namespaces<'a>,
 }
 
 impl Launcher {
     /// Chooses the way to start processes on this kernel, and logs it.
-    pub fn new(shell: &Path, open_files: Option<OpenFilesLimit>, tracking: Version) -> Result<Self, Error> {
-        let shell = CString::new(shell.as_os_str().as_bytes())
-            .map_err(|_| Error::Setup("the shell's path", Errno::EINVAL))?;
+    pub fn new(config: &CellsConfig, tracking: Version) -> Result<Self, Error> {
+        let path = |path: &Path, what| {
+            CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::Setup(what, Errno::EINVAL))
+        };
+        let shell = path(&config.shell, "the shell's path")?;
+        let init = path(&config.init, "the init's path")?;
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|error| Error::file("open", "/dev/null", &error))?;
         let null = spawn::dup_above_stdio(null.as_fd()).map_err(|e| Error::Setup("/dev/null", e))?;
@@ -51,7 +60,7 @@ impl Launcher {
             "processes {}",
             if into_cgroup { "are born in their cgroup" } else { "enter their cgroup" }
         );
-        Ok(Self { shell, null, open_files, into_cgroup })
+        Ok(Self { shell, init, null, open_files: config.open_files, into_cgroup })
     }
 
     /// Whether a process is born in its leaf, and needn't enter it.
@@ -66,8 +75,7 @@ impl Launcher {
         spec: &ExecutableSpec,
         destination: &Destination<'_>,
     ) -> Result<Spawned, Error> {
-        let leaf = self.into_cgroup.then(|| open_directory(destination.leaf.path())).transpose()?;
-        let procs = destination.join.iter().map(|p| open_to_write(p)).collect::<Result<Vec<_>, _>>()?;
+        let (leaf, procs) = self.open(destination)?;
         let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
         let arguments = [c"sh".to_owned(), c"-c".to_owned(), spec.command.as_c_string().clone()];
         let plan = Plan {
@@ -76,7 +84,9 @@ impl Launcher {
             environment: &environment(cell, spec)?,
             into: leaf.as_ref().map(|leaf| leaf.as_fd()),
             join: &join,
+            namespaces: destination.namespaces,
             null: self.null.as_fd(),
+            third: None,
             open_files: self.open_files,
         };
         spawn::spawn(&plan).map_err(|failure| Error::Spawn {
@@ -85,6 +95,43 @@ impl Launcher {
             program: self.shell.to_string_lossy().into_owned(),
             failure,
         })
+    }
+
+    /// Starts the init of a cell in new namespaces, with `socket` to tell it the rest; returns when it has been executed.
+    pub fn launch_init(
+        &self,
+        cell: &CellName,
+        destination: &Destination<'_>,
+        socket: BorrowedFd<'_>,
+    ) -> Result<Spawned, Error> {
+        let (leaf, procs) = self.open(destination)?;
+        let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
+        let cell_argument =
+            CString::new(cell.as_str()).map_err(|_| Error::Setup("a cell's name", Errno::EINVAL))?;
+        let plan = Plan {
+            program: &self.init,
+            // The second is for those who look at the list of processes.
+            arguments: &[init::NAME.to_owned(), cell_argument],
+            environment: &[],
+            into: leaf.as_ref().map(|leaf| leaf.as_fd()),
+            namespaces: destination.namespaces,
+            join: &join,
+            null: self.null.as_fd(),
+            third: Some(socket),
+            open_files: self.open_files,
+        };
+        spawn::spawn(&plan).map_err(|SpawnError { step, errno }| Error::Isolation {
+            cell: cell.clone(),
+            step: step.to_string(),
+            errno,
+        })
+    }
+
+    /// The directory in which it is born, if it can be, and the files that it enters by.
+    fn open(&self, destination: &Destination<'_>) -> Result<(Option<File>, Vec<File>), Error> {
+        let leaf = self.into_cgroup.then(|| open_directory(destination.leaf.path())).transpose()?;
+        let procs = destination.join.iter().map(|p| open_to_write(p)).collect::<Result<Vec<_>, _>>()?;
+        Ok((leaf, procs))
     }
 }
 

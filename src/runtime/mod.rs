@@ -19,6 +19,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod info;
+mod isolation;
 mod launch;
 pub mod names;
 mod quote;
@@ -30,6 +31,7 @@ pub use child::{Exit, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use error::{Error, ErrorKind};
 pub use info::{CellInfo, ExecutableInfo, ProcessState};
+pub use isolation::Isolation;
 pub use names::{CellName, ExecutableName};
 pub use quote::Quoted;
 pub use spec::{CellSpec, Command, Description, ExecutableSpec};

@@ -21,6 +21,7 @@ use super::child::Child;
 use super::ending::RemovalNotice;
 use super::error::Error;
 use super::info::{CellInfo, ExecutableInfo, ProcessState};
+use super::isolation::Namespaces;
 use super::names::{CellName, ExecutableName};
 use super::spec::{CellSpec, Description};
 use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
@@ -44,6 +45,7 @@ struct Cell {
     number: u64,
     spec: CellSpec,
     state: CellState,
+    namespaces: Arc<Namespaces>,
     executables: BTreeMap<ExecutableName, Executable>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
     stale: Vec<u64>,
@@ -61,8 +63,8 @@ pub enum MayRemove {
     /// An executable is still being started, or somebody else is at it.
     Later,
     /// By the caller, who says how it went with [`Registry::remove_cell`] or [`Registry::cancel_removal`]. These are the
-    /// processes that have to be reaped before.
-    Now(Vec<Arc<Child>>),
+    /// processes that have to be reaped before, and the namespaces that end next.
+    Now(Vec<Arc<Child>>, Arc<Namespaces>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,8 @@ pub(super) struct Reservation {
     pub leaf: u64,
     /// The exited executable that had the name; comes back when the start fails.
     pub previous: Option<Executable>,
+    /// Those that it is to be in.
+    pub namespaces: Arc<Namespaces>,
     /// Leafs to remove at this opportunity.
     pub stale: Vec<u64>,
 }
@@ -126,8 +130,9 @@ impl Registry {
         Ok(number)
     }
 
-    pub fn commit_cell(&mut self, name: &CellName, number: u64) {
+    pub fn commit_cell(&mut self, name: &CellName, number: u64, namespaces: Namespaces) {
         if let Some(cell) = self.numbered(name, number) {
+            cell.namespaces = Arc::new(namespaces);
             cell.state = CellState::Allocated;
         }
     }
@@ -149,7 +154,7 @@ impl Registry {
         }
         cell.state = CellState::Freeing;
         let removal = Arc::clone(cell.removal.get_or_insert(removal));
-        Ok(FreeingCell { number: cell.number, children: cell.children(), removal })
+        Ok(FreeingCell { number: cell.number, children: cell.processes(), removal })
     }
 
     pub fn begin_removal(&mut self, name: &CellName, number: u64) -> MayRemove {
@@ -159,7 +164,7 @@ impl Registry {
             return MayRemove::Later;
         }
         cell.removing = true;
-        MayRemove::Now(cell.children())
+        MayRemove::Now(cell.children(), Arc::clone(&cell.namespaces))
     }
 
     /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`]. False when it has gone or somebody
@@ -205,8 +210,9 @@ impl Registry {
         let starting = Executable { leaf, description: description.clone(), child: None, removal: None };
         let previous = cell.executables.insert(name.clone(), starting);
         let stale = std::mem::take(&mut cell.stale);
+        let namespaces = Arc::clone(&cell.namespaces);
         self.executables += usize::from(!replaces);
-        Ok(Reservation { leaf, previous, stale })
+        Ok(Reservation { leaf, previous, namespaces, stale })
     }
 
     /// Records the process. Answers whether it is to end at once, as its cell has begun to be freed meanwhile.
@@ -323,6 +329,7 @@ impl Cell {
             number,
             spec,
             state: CellState::Allocating,
+            namespaces: Arc::default(),
             executables,
             stale,
             removal: None,
@@ -332,6 +339,11 @@ impl Cell {
 
     fn children(&self) -> Vec<Arc<Child>> {
         self.executables.values().filter_map(|e| e.child.clone()).collect()
+    }
+
+    /// All that we started for it.
+    fn processes(&self) -> Vec<Arc<Child>> {
+        self.children().into_iter().chain(self.namespaces.init()).collect()
     }
 
     /// The name is free, or that of an executable that has exited and is not being stopped.
@@ -400,14 +412,14 @@ mod tests {
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
-        CellSpec { name, cpu: Default::default(), cpuset: Default::default() }
+        CellSpec { name, cpu: Default::default(), cpuset: Default::default(), isolation: Default::default() }
     }
 
     fn registry(cells: &[&str]) -> Registry {
         let mut registry = Registry::default();
         for cell in cells {
             let number = registry.reserve_cell(&spec(cell)).expect(cell);
-            registry.commit_cell(&spec(cell).name, number);
+            registry.commit_cell(&spec(cell).name, number, Namespaces::Ours);
         }
         registry
     }
@@ -460,7 +472,7 @@ mod tests {
         let second = registry.reserve_cell(&spec("a")).expect("free again");
         registry.remove_cell(&spec("a").name, first);
         assert!(matches!(registry.begin_removal(&spec("a").name, first), MayRemove::Gone));
-        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(_)));
+        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(..)));
         assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Later));
     }
 

@@ -2,6 +2,7 @@
 
 use super::cpu::CpuLimits;
 use super::cpuset::CpusetLimits;
+use super::isolation::Isolation;
 use super::names::{CellName, ExecutableName};
 use super::quote::Quoted;
 use crate::limits::{COMMAND_BYTES_MAX, DESCRIPTION_BYTES_MAX};
@@ -15,6 +16,7 @@ pub struct CellSpec {
     pub name: CellName,
     pub cpu: CpuLimits,
     pub cpuset: CpusetLimits,
+    pub isolation: Isolation,
 }
 
 /// An executable as it was asked for.

@@ -7,9 +7,13 @@
 
 mod clone;
 
+pub mod handover;
 pub mod memory;
+pub mod mounts;
+pub mod namespaces;
 pub mod open_files;
 pub mod pidfd;
+pub mod rest;
 mod signals;
 pub mod socket;
 pub mod spawn;

@@ -5,7 +5,7 @@ use crate::grpc::status::Status;
 use crate::proto::aurae::runtime::v0::*;
 use crate::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use crate::runtime::cpuset::{CpusetLimits, IdList};
-use crate::runtime::{CellName, CellSpec};
+use crate::runtime::{CellName, CellSpec, Isolation};
 
 pub fn parse_cell(cell: Option<Cell>) -> Result<CellSpec, Status> {
     let mut bad = Violations::default();
@@ -21,10 +21,9 @@ pub fn parse_cell(cell: Option<Cell>) -> Result<CellSpec, Status> {
         ("cell.memory", cell.memory.is_some()),
         ("cell.pids", cell.pids.is_some()),
         ("cell.io", cell.io.is_some()),
-        ("cell.isolate_process", cell.isolate_process),
-        ("cell.isolate_network", cell.isolate_network),
     ])?;
-    Ok(CellSpec { name, cpu, cpuset })
+    let isolation = Isolation { process: cell.isolate_process, network: cell.isolate_network };
+    Ok(CellSpec { name, cpu, cpuset, isolation })
 }
 
 fn parse_cpu(cpu: CpuController, bad: &mut Violations) -> CpuLimits {
@@ -62,5 +61,6 @@ pub fn cell(spec: &CellSpec) -> Cell {
         cpus: cpus.as_ref().map(ToString::to_string),
         mems: mems.as_ref().map(ToString::to_string),
     });
-    Cell { name: spec.name.to_string(), cpu, cpuset, ..Cell::default() }
+    let Isolation { process: isolate_process, network: isolate_network } = spec.isolation;
+    Cell { name: spec.name.to_string(), cpu, cpuset, isolate_process, isolate_network, ..Cell::default() }
 }
