@@ -78,9 +78,10 @@ type Cells<'a> = CellServiceClient<'a, Channel>;
     subcommand,
     name = "allocate",
     help_triggers("-h", "--help"),
-    usage = "<name> [--cpu-weight <n>] [--cpu-max <us>] [--cpu-period <us>]\n                         [--cpus <list>] [--mems <list>]",
+    usage = "<name> [--cpu-weight <n>] [--cpu-max <us>] [--cpu-period <us>]\n                         [--cpus <list>] [--mems <list>]\n                         [--isolate-process] [--isolate-network]",
     example = "Twice the usual share of the processors when others want them, too:\n  aer cell allocate web --cpu-weight 200",
     example = "At most half a processor, in slices of 100 ms, on processors 0 and 1 only:\n  aer cell allocate batch --cpu-max 50000 --cpu-period 100000 --cpus 0-1",
+    example = "With processes, host name and network of its own:\n  aer cell allocate web --isolate-process --isolate-network",
     example = "A cell inside another:\n  aer cell allocate web/api",
     note = "What is not given is not limited, except by the cell around it."
 )]
@@ -108,6 +109,14 @@ struct Allocate {
     /// memory nodes that may be used, as 0-1
     #[argh(option)]
     mems: Option<String>,
+
+    /// own process ids, System V IPC, host name (the last label) and mounts
+    #[argh(switch)]
+    isolate_process: bool,
+
+    /// own network: the loopback interface, and nothing else
+    #[argh(switch)]
+    isolate_network: bool,
 }
 
 impl Allocate {
@@ -126,6 +135,8 @@ impl Allocate {
             // A controller without a limit would still ask for the controller.
             cpu: Some(cpu).filter(|cpu| *cpu != api::CpuController::default()),
             cpuset: Some(cpuset).filter(|cpuset| *cpuset != api::CpusetController::default()),
+            isolate_process: self.isolate_process,
+            isolate_network: self.isolate_network,
             ..api::Cell::default()
         };
         api::CellServiceAllocateRequest { cell: Some(cell) }
@@ -351,5 +362,9 @@ mod tests {
         let cell = request(&["--cpu-max", "-5", "--mems", ""]);
         assert_eq!(cell.cpu.and_then(|cpu| cpu.max), Some(-5));
         assert_eq!(cell.cpuset.and_then(|cpuset| cpuset.mems).as_deref(), Some(""));
+        assert!(!cell.isolate_process && !cell.isolate_network);
+        let isolated = request(&["--isolate-process"]);
+        assert!(isolated.isolate_process && !isolated.isolate_network);
+        assert!(request(&["--isolate-network"]).isolate_network);
     }
 }
