@@ -309,6 +309,27 @@ fn all_that_was_started_ends() {
 }
 
 #[test]
+fn what_was_daemonised_has_its_grace_period() {
+    let Some(machine) = Machine::new("grace") else { return };
+    machine.allocate("web", PROCESS);
+    let file = |name: &str| std::env::temp_dir().join(format!("{}-{name}", machine.config.slice));
+    let (ready, last) = (file("ready"), file("last"));
+    let command = format!(
+        "setsid sh -c 'trap \"sleep 0.3; : > {}; exit\" TERM; : > {}; while :; do sleep 0.02; done' & exec sleep 1000",
+        last.display(),
+        ready.display()
+    );
+    machine.start("web", "job", &command);
+    eventually("the trap is set", || ready.exists());
+    // The executable's own process ends at once.
+    machine.free("web");
+    assert!(last.exists(), "its init was ended before it");
+    for file in [ready, last] {
+        fs::remove_file(file).expect("remove");
+    }
+}
+
+#[test]
 fn a_failed_start_leaves_nothing() {
     let no_shell = |config: &mut auraed::runtime::CellsConfig| config.shell = "/nonexistent/sh".into();
     let Some(machine) = Machine::with("failed", no_shell) else { return };
