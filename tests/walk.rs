@@ -1,7 +1,7 @@
 //! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, stop, free. The kernel's own
 //! view is asked after each step. Needs root.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,21 @@ fn isolated_cells_leave_nothing() {
     assert_eq!(groups_below(&slice), Vec::<PathBuf>::new());
 }
 
+/// An update replaces the file of a daemon that runs.
+#[test]
+fn an_init_is_of_the_daemon_that_runs() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let copy = std::env::temp_dir().join(format!("auraed-copy-{}", std::process::id()));
+    std::fs::copy(env!("CARGO_BIN_EXE_auraed"), &copy).expect("a copy");
+    let daemon = Daemon::start_as(&copy);
+    std::fs::remove_file(&copy).expect("it is there");
+    daemon.ask(&["cell", "allocate", "web", "--isolate-process"]);
+    daemon.ask(&["cell", "free", "web"]);
+}
+
 /// The cgroups directly below this one, in all hierarchies.
 fn groups_below(group: &str) -> Vec<PathBuf> {
     let directories = |folder: PathBuf| {
@@ -172,11 +187,15 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
+        Self::start_as(Path::new(env!("CARGO_BIN_EXE_auraed")))
+    }
+
+    fn start_as(program: &Path) -> Self {
         // Threads of one test process run side by side.
         let name = format!("aer-walk-{}-{:?}", std::process::id(), std::thread::current().id());
         let directory = std::env::temp_dir().join(name.replace(['(', ')'], "-"));
         std::fs::create_dir(&directory).expect("a new directory");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
+        let process = Command::new(program)
             .arg("--runtime-dir")
             .arg(&directory)
             .env_remove("AURAE_SOCKET")
