@@ -88,7 +88,7 @@ impl Namespaces {
 
     /// Why a start in them failed: an init that ends meanwhile lets nobody in.
     pub fn explain(&self, cell: &CellName, error: Error) -> Error {
-        // ESRCH: it is about to be a zombie (setns(2)); it may have to wait for us to reap what ran in it.
+        // ESRCH (setns(2)): it is ending, which lasts until what ran in its namespaces has been reaped, by us too.
         let gone = SpawnError { step: Step::EnterNamespaces, errno: Some(Errno::ESRCH) };
         match &error {
             Error::Spawn { failure, .. } if *failure == gone => Error::InitEnded(cell.clone()),
@@ -108,7 +108,7 @@ impl Namespaces {
     /// gone when the last one lets go of it.
     pub fn end(&self) -> Result<Removal, Error> {
         let Self::Init(init) = self else { return Ok(Removal::Gone) };
-        // It fails for one that has been reaped, and so for nobody.
+        // Again at each call: it does no harm, and the next line says how it stands.
         let _ = init.child.signal(Signal::SIGKILL);
         match init.child.reap() {
             None => Ok(Removal::Busy),
@@ -145,7 +145,7 @@ impl Init {
             Ok(Some(Report::Failed { step, errno })) => failed(&spec.name, &step, Some(errno)),
             Ok(None) => failed(&spec.name, "start the cell's init", None),
             Err(error) if is_of_a_closed_socket(&error) => failed(&spec.name, "start the cell's init", None),
-            Err(error) => failed(&spec.name, "hear of the cell's init", Some(errno_of(&error))),
+            Err(error) => failed(&spec.name, "hear of the cell's init", Some(hearing_errno(&error))),
         };
         init.undo();
         Err(failure)
@@ -191,6 +191,14 @@ impl Init {
 /// The init has ended before it read its orders.
 fn is_of_a_closed_socket(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// What a read says when its time is up would pass for a limit that was reached.
+fn hearing_errno(error: &io::Error) -> Errno {
+    match errno_of(error) {
+        Errno::EAGAIN => Errno::ETIMEDOUT,
+        errno => errno,
+    }
 }
 
 /// Undoes the making of a leaf.

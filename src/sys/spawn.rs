@@ -201,7 +201,7 @@ fn clone_by_envoy(frame: &Frame<'_>) -> Result<Cloned, SpawnError> {
     if !was_made {
         return Err(frame.failure().unwrap_or(was_killed));
     }
-    // SAFETY: stored by the kernel when it made the child, in the table that the envoy shared with us, for us alone.
+    // SAFETY: stored by the kernel as it made the child, in the table that the envoy shared with us, for us alone.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     if pid > 0 {
         return Ok(Cloned { pid, pidfd });
