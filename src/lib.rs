@@ -13,6 +13,7 @@ pub mod daemon;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod grpc;
+pub mod init;
 pub mod limits;
 pub mod proto;
 pub mod runtime;

@@ -318,6 +318,9 @@ pub const SIGNAL_BATCH: usize = 64;
 /// a freeze that takes effect late, and for a fork bomb, which must not hold a thread for ever.
 pub const SIGNAL_ROUNDS_MAX: usize = 16;
 
+/// From the start of a cell's init to its report: it has a dozen system calls to make, which take a millisecond or two.
+pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Milliseconds that the start of the daemon waits at most for the processes of a dead predecessor to go.
 pub const SWEEP_MS_MAX: u64 = 5_000;
 

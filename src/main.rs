@@ -1,15 +1,21 @@
-//! `auraed`, the program: reads what it is told, sets up the log, and runs the daemon.
+//! `auraed`, the program: reads what it is told, sets up the log, and runs the daemon. Or, if that is what it is called
+//! as, the init of a cell.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use auraed::config::{Command, Config, UsageError};
-use auraed::daemon;
+use auraed::{daemon, init};
 
 /// The command line or the environment cannot be followed.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before all else: what an init does not touch costs it nothing.
+    if std::env::args_os().next().is_some_and(|name| name.as_bytes() == init::NAME.to_bytes()) {
+        return init::run();
+    }
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match Command::parse(&arguments, &|name| std::env::var_os(name)) {
         Ok(Command::Run(config)) => run(&config),

@@ -47,9 +47,14 @@ impl Machine {
         let folder = std::env::temp_dir().join(&slice);
         fs::create_dir(&folder).expect("the folder is new");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("a mode");
-        let config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: None };
+        let config = CellsConfig {
+            slice,
+            shell: "/bin/sh".into(),
+            init: env!("CARGO_BIN_EXE_auraed").into(),
+            open_files: None,
+        };
         let cells = Cells::open(config.clone()).expect("open");
-        let spec = CellSpec { name: cell(), limits: Limits::default() };
+        let spec = CellSpec { name: cell(), limits: Limits::default(), isolation: Default::default() };
         cells.allocate(spec).expect("allocate");
         Some(Self { cells, config, folder })
     }

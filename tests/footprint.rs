@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use auraed::client::Channel;
-use auraed::proto::DiscoveryServiceClient;
 use auraed::proto::aurae::discovery::v0::DiscoverRequest;
+use auraed::proto::aurae::runtime::v0::{Cell, CellServiceAllocateRequest};
+use auraed::proto::{CellServiceClient, DiscoveryServiceClient};
 use auraed::transport::listen::Address;
 use bytes::Bytes;
 use smol::{Executor, Timer, future};
@@ -39,9 +40,16 @@ fn the_daemon_is_as_small_as_promised() {
         drop(daemon.call(executor).await);
         daemon.settle().await;
         figures.at_most("idle RSS after a call", daemon.rss(), 3 * KIB * KIB);
+        let descriptors = daemon.descriptors();
+        let init = daemon.allocate_isolated(executor).await;
+        daemon.settle().await;
+        figures.at_most("descriptors per isolated cell", daemon.descriptors() - descriptors, 1);
+        figures.at_most("private memory of a cell's init", private_memory(init), 150 * KIB);
         let wake_ups = daemon.wake_ups();
+        let wake_ups_of_init = wake_ups_of(init);
         Timer::after(Duration::from_secs(5)).await;
         figures.at_most("wake-ups in 5 idle seconds", daemon.wake_ups() - wake_ups, 0);
+        figures.at_most("wake-ups of a cell's init meanwhile", wake_ups_of(init) - wake_ups_of_init, 0);
 
         let idle = daemon.anonymous();
         let mut connections = Vec::new();
@@ -142,6 +150,23 @@ impl Daemon {
         channel
     }
 
+    /// A cell that isolates its processes and its network; the pid of its init.
+    async fn allocate_isolated(&self, executor: &Executor<'static>) -> u32 {
+        let channel = self.call(executor).await;
+        let cell =
+            Cell { name: "isolated".into(), isolate_process: true, isolate_network: true, ..Cell::default() };
+        let request = CellServiceAllocateRequest { cell: Some(cell) };
+        CellServiceClient::new(&channel).allocate(&request).await.expect("Allocate answers");
+        let children = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|process| {
+            let status = fs::read_to_string(process.path().join("status")).ok()?;
+            let is_child = field(&status, "PPid:") == u64::from(self.child.id());
+            is_child.then(|| process.file_name().to_str()?.parse().ok())?
+        });
+        let children: Vec<u32> = children.collect();
+        let [init] = children[..] else { panic!("one child: {children:?}") };
+        init
+    }
+
     /// Reflection streams that are asked for far more than is ever read.
     async fn open_unread_streams(&self, executor: &Executor<'static>, count: usize) -> impl Sized + use<> {
         let stream = std::os::unix::net::UnixStream::connect(self.socket()).expect("the daemon accepts");
@@ -189,15 +214,31 @@ impl Daemon {
 
     /// How often any thread has been given the processor.
     fn wake_ups(&self) -> u64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the daemon lives");
-        let statuses = tasks.map(|task| fs::read_to_string(task.expect("a task").path().join("status")));
-        statuses.map(|status| field(&status.expect("a status"), "voluntary_ctxt_switches:")).sum()
+        wake_ups_of(self.child.id())
+    }
+
+    fn descriptors(&self) -> u64 {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the daemon lives").count() as u64
     }
 
     fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         field(&status.expect("the daemon lives"), name)
     }
+}
+
+fn wake_ups_of(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let statuses = tasks.map(|task| fs::read_to_string(task.expect("a task").path().join("status")));
+    statuses.map(|status| field(&status.expect("a status"), "voluntary_ctxt_switches:")).sum()
+}
+
+/// In bytes: what would be free if this process were not there, and, so that it does not depend on who else runs the same
+/// program, what of the program it has mapped.
+fn private_memory(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("it lives");
+    ["Private_Clean:", "Private_Dirty:", "Shared_Clean:"].map(|name| field(&rollup, name)).iter().sum::<u64>()
+        * KIB
 }
 
 fn field(status: &str, name: &str) -> u64 {

@@ -14,7 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("work", &["limits"]),
     ("grpc", &["limits"]),
     ("proto", &["grpc"]),
-    ("runtime", &["sys", "limits"]),
+    // It starts the init of a cell, which is this program again, and speaks with it.
+    ("runtime", &["sys", "limits", "init"]),
     ("services", &["proto", "grpc", "runtime", "work", "limits"]),
     ("transport", &["grpc", "work", "limits", "sys"]),
     ("client", &["proto", "grpc", "limits", "transport"]),

@@ -8,7 +8,7 @@ use auraed::runtime::cpu::{CpuLimits, CpuMax, CpuWeight};
 use auraed::runtime::cpuset::{CpusetLimits, IdList};
 use auraed::runtime::{
     CellInfo, CellName, CellSpec, Cells, CellsConfig, Command, Description, Ending, Error, ErrorKind,
-    ExecutableName, ExecutableSpec, ExecutableState, ExitReason, Finish, Limits, Program, Started,
+    ExecutableName, ExecutableSpec, ExecutableState, ExitReason, Finish, Isolation, Limits, Program, Started,
 };
 use auraed::sys::open_files::OpenFilesLimit;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -48,7 +48,11 @@ impl Machine {
             return None;
         }
         let slice = format!("aurae-test-{}-{test}", process::id());
-        let mut config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: Some(OPEN_FILES) };
+        let mut config = CellsConfig {
+            slice,
+            open_files: Some(OPEN_FILES),
+            ..CellsConfig::for_runtime_dir(Path::new("/"))
+        };
         change(&mut config);
         Some(Self { cells: Cells::open(config.clone()).expect("open"), config })
     }
@@ -163,13 +167,13 @@ fn executable_name(text: &str) -> ExecutableName {
 }
 
 fn spec(name: &str) -> CellSpec {
-    CellSpec { name: cell_name(name), limits: Limits::default() }
+    CellSpec { name: cell_name(name), limits: Limits::default(), isolation: Isolation::default() }
 }
 
 fn limited(name: &str) -> CellSpec {
     let cpu = CpuLimits { weight: CpuWeight::new(200).ok(), max: CpuMax::new(500_000, None).ok() };
     let cpuset = CpusetLimits { cpus: IdList::parse("0").ok(), mems: IdList::parse("0").ok() };
-    CellSpec { name: cell_name(name), limits: Limits { cpu, cpuset, ..Limits::default() } }
+    CellSpec { limits: Limits { cpu, cpuset, ..Limits::default() }, ..spec(name) }
 }
 
 fn executable(name: &str, command: &str) -> ExecutableSpec {

@@ -58,7 +58,12 @@ impl Machine {
             return None;
         }
         let slice = format!("aurae-test-{}-{test}", process::id());
-        let config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: None };
+        let config = CellsConfig {
+            slice,
+            shell: "/bin/sh".into(),
+            init: env!("CARGO_BIN_EXE_auraed").into(),
+            open_files: None,
+        };
         let cells = Arc::new(Cells::open(config.clone()).expect("open"));
         let executor: &'static Executor<'static> = Box::leak(Box::default());
         let (running, ended) = channel::bounded::<()>(1);
@@ -69,7 +74,8 @@ impl Machine {
     }
 
     fn allocate(&self, name: &str) {
-        let spec = CellSpec { name: cell_name(name), limits: Default::default() };
+        let spec =
+            CellSpec { name: cell_name(name), limits: Default::default(), isolation: Default::default() };
         block_on(self.supervisor.allocate(spec)).expect("allocate");
     }
 

@@ -1,7 +1,7 @@
 //! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, freeze, thaw, stop, free. The kernel's own
 //! view is asked after each step. Needs root.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,73 @@ fn what_has_exited_holds_no_descriptor() {
 }
 
 #[test]
+fn isolated_cells_leave_nothing() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let daemon = Daemon::start();
+    let pid = daemon.process.id();
+    let entries = |folder: &str| std::fs::read_dir(folder).expect("the daemon runs").flatten();
+    let descriptors = || entries(&format!("/proc/{pid}/fd")).count();
+    let mounts = || std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("the daemon runs");
+    let children = || {
+        let statuses =
+            entries("/proc").flat_map(|process| std::fs::read_to_string(process.path().join("status")));
+        statuses.filter(|status| status.contains(&format!("PPid:\t{pid}\n"))).count()
+    };
+    let before = (descriptors(), mounts());
+    let names: Vec<String> = (0..20).map(|number| format!("isolated-{number}")).collect();
+    for name in &names {
+        daemon.ask(&["cell", "allocate", name, "--isolate-process", "--isolate-network"]);
+        daemon.ask(&["cell", "start", name, "sleeper", "--", "setsid sleep 4000 & exec sleep 4000"]);
+    }
+    assert_eq!(children(), 40);
+    let first = &daemon.ask(&["cell", "list"])["cells"][0]["executables"][0]["pid"];
+    let groups = std::fs::read_to_string(format!("/proc/{first}/cgroup")).expect("the process runs");
+    let slice =
+        groups.lines().find_map(|line| Some(line.split_once("/isolated-0/exec_")?.0.rsplit_once(":/")?.1));
+    let slice = slice.expect("it is in its cell").to_owned();
+    assert!(groups_below(&slice).len() >= 40, "cells and inits");
+    let cell = json!({ "name": "isolated-0", "isolateProcess": true, "isolateNetwork": true });
+    assert_eq!(daemon.ask(&["cell", "list"])["cells"][0]["cell"], cell);
+    for name in &names {
+        daemon.ask(&["cell", "free", name]);
+    }
+    assert_eq!(children(), 0);
+    within_patience(|| (descriptors() <= before.0).then_some(()));
+    assert_eq!(mounts(), before.1);
+    assert_eq!(groups_below(&slice), Vec::<PathBuf>::new());
+}
+
+/// An update replaces the file of a daemon that runs.
+#[test]
+fn an_init_is_of_the_daemon_that_runs() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let copy = std::env::temp_dir().join(format!("auraed-copy-{}", std::process::id()));
+    std::fs::copy(env!("CARGO_BIN_EXE_auraed"), &copy).expect("a copy");
+    let daemon = Daemon::start_as(&copy);
+    std::fs::remove_file(&copy).expect("it is there");
+    daemon.ask(&["cell", "allocate", "web", "--isolate-process"]);
+    daemon.ask(&["cell", "free", "web"]);
+}
+
+/// The cgroups directly below this one, in all hierarchies.
+fn groups_below(group: &str) -> Vec<PathBuf> {
+    let directories = |folder: PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    let root = PathBuf::from("/sys/fs/cgroup");
+    let mut hierarchies = directories(root.clone());
+    hierarchies.push(root);
+    hierarchies.into_iter().flat_map(|hierarchy| directories(hierarchy.join(group))).collect()
+}
+
+#[test]
 fn a_daemon_that_is_stopped_frees_more_cells_than_its_queue_holds() {
     if !geteuid().is_root() {
         eprintln!("skipped: cells are control groups, which only root may make");
@@ -136,11 +203,15 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
+        Self::start_as(Path::new(env!("CARGO_BIN_EXE_auraed")))
+    }
+
+    fn start_as(program: &Path) -> Self {
         // Threads of one test process run side by side.
         let name = format!("aer-walk-{}-{:?}", std::process::id(), std::thread::current().id());
         let directory = std::env::temp_dir().join(name.replace(['(', ')'], "-"));
         std::fs::create_dir(&directory).expect("a new directory");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
+        let process = Command::new(program)
             .arg("--runtime-dir")
             .arg(&directory)
             .env_remove("AURAE_SOCKET")

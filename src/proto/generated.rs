@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 7c204625314c73b6.
+// Made from inputs with the fingerprint 8167bbcb4c15e7e6.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1195,11 +1195,14 @@ pub mod aurae {
                 #[prost(message, optional, tag = "4")]
                 pub memory: ::core::option::Option<MemoryController>,
                 /// True: what runs in the cell gets its own process ids, System V IPC, host name (the last label of the cell's name) and
-                /// mounts, with a /proc and a /sys/fs/cgroup that show the cell only. Cannot be changed later.
+                /// mounts, with a /proc and a read-only /sys/fs/cgroup that show the cell only. All that runs in the cell shares them, and
+                /// they last as long as the cell. Its first process is one of the daemon's, which reaps orphans. Cannot be changed later.
+                /// A cell inside this one is isolated as its own fields say.
                 #[prost(bool, tag = "10")]
                 pub isolate_process: bool,
-                /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. Cannot be changed
-                /// later.
+                /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. All that runs in
+                /// the cell shares it, and it lasts as long as the cell. Cannot be changed later. A cell inside this one is isolated as
+                /// its own fields say.
                 #[prost(bool, tag = "11")]
                 pub isolate_network: bool,
                 /// How many processes there may be. Not set: no limit.

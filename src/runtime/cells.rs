@@ -14,6 +14,7 @@ use super::error::Error;
 use super::executable::ExecutableSpec;
 use super::freezing::Freezing;
 use super::info::CellInfo;
+use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome, unix_ms};
@@ -40,6 +41,9 @@ pub struct CellsConfig {
     pub slice: String,
     /// Runs commands, as `sh -c COMMAND`.
     pub shell: PathBuf,
+    /// Is executed as the init of cells that isolate their processes: this very program, or one that acts on the zeroth
+    /// argument as it does.
+    pub init: PathBuf,
     /// The limit on open files for what is started; `None` leaves the daemon's.
     pub open_files: Option<OpenFilesLimit>,
 }
@@ -52,9 +56,12 @@ impl CellsConfig {
             b"/run/aurae" => "aurae".to_owned(),
             path => format!("aurae-{:08x}", fnv1a(path)),
         };
-        Self { slice, shell: "/bin/sh".into(), open_files: None }
+        Self { slice, shell: "/bin/sh".into(), init: OWN_PROGRAM.into(), open_files: None }
     }
 }
+
+/// Stays what it is when the file is replaced: proc_pid_exe(5).
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// FNV-1a, 32 bits. A hash that stays the same from one release to the next, which std's doesn't promise.
 fn fnv1a(bytes: &[u8]) -> u32 {
@@ -107,7 +114,7 @@ impl Cells {
     pub fn open(config: CellsConfig) -> Result<Self, Error> {
         let hierarchies = Hierarchies::detect()?;
         // First what leaves nothing behind when it fails.
-        let launcher = Launcher::new(&config.shell, config.open_files, hierarchies.tracking.version)?;
+        let launcher = Launcher::new(&config, hierarchies.tracking.version)?;
         let tree = Tree::open(&hierarchies, &config.slice)?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         Ok(Self { tree, launcher, registry: Mutex::default() })
@@ -141,16 +148,18 @@ impl Cells {
         self.tree.base().kill()
     }
 
-    /// Makes a cell with its limits; all of it, or nothing.
+    /// Makes a cell with its limits and namespaces; all of it, or nothing.
     pub fn allocate(&self, spec: CellSpec) -> Result<(), Error> {
         let spec = CellSpec { limits: spec.limits.resolved()?, ..spec };
         let number = self.registry().reserve_cell(&spec)?;
-        let made = self.tree.create_cell(&spec);
-        match &made {
-            Ok(()) => self.registry().commit_cell(&spec.name, number),
-            Err(_) => self.registry().cancel_cell(&spec.name, number),
+        match self.make(&spec, number) {
+            Ok(namespaces) => self.registry().commit_cell(&spec.name, number, namespaces),
+            Err(error) => {
+                self.registry().cancel_cell(&spec.name, number);
+                return Err(error);
+            }
         }
-        made
+        Ok(())
     }
 
     /// Changes limits of a cell and of all that runs in it; all of it, or nothing. Answers the cell as it is then.
@@ -177,13 +186,14 @@ impl Cells {
         let spec = Arc::new(spec);
         let mut reservation = self.registry().reserve_executable(cell, &spec)?;
         let (leaf, limited) = (reservation.leaf, reservation.limited);
+        let namespaces = Arc::clone(&reservation.namespaces);
         let mut stale = std::mem::take(&mut reservation.stale);
         stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
         self.registry().keep_stale(cell, stale);
 
         let launched = self
             .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, leaf, limited));
+            .and_then(|()| self.launch(cell, &spec, leaf, limited, &namespaces));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
@@ -229,8 +239,8 @@ impl Cells {
             return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
         }
         let begun = self.registry().begin_restart(cell, executable, *leaf);
-        let Some(Relaunch { leaf: next, spec, limited }) = begun else { return Restarted::Over };
-        let error = match self.launch(cell, &spec, next, limited) {
+        let Some(Relaunch { leaf: next, spec, limited, namespaces }) = begun else { return Restarted::Over };
+        let error = match self.launch(cell, &spec, next, limited, &namespaces) {
             Ok(launched) => return Restarted::Running(self.commit(cell, executable, next, launched)),
             Err(error) => error,
         };
@@ -345,9 +355,9 @@ impl Cells {
     pub fn free(&self, cell: &CellName, force: bool) -> Result<Ending, Error> {
         let notice = RemovalNotice::new()?;
         let freeing = self.registry().free_cell(cell, force, notice)?;
-        let FreeingCell { number, runs, removal, completions } = freeing;
+        let FreeingCell { number, runs, inits, removal, completions } = freeing;
         completions.iter().for_each(|completion| completion.tell());
-        let children = runs.iter().map(|run| Arc::clone(&run.child)).collect();
+        let children = runs.iter().map(|run| Arc::clone(&run.child)).chain(inits).collect();
         let target = Target::Cell { cell: cell.clone(), number };
         let frozen = self.tree.is_frozen(cell).unwrap_or(false);
         let ending = Ending { target, group: self.tree.cell(cell), children, removal, frozen };
@@ -440,14 +450,14 @@ impl Cells {
     /// A cell that has none inside it any more.
     fn finish_cell(&self, cell: &CellName, number: u64) -> Result<Finish, Error> {
         let may = self.registry().begin_removal(cell, number);
-        let runs = match may {
+        let (runs, namespaces) = match may {
             MayRemove::Gone => return Ok(Finish::Done),
             MayRemove::Later => return Ok(Finish::Busy),
-            MayRemove::Now(runs) => runs,
+            MayRemove::Now(runs, namespaces) => (runs, namespaces),
         };
         // All of them, and not just up to the first that still runs.
         let alive = runs.iter().filter(|(name, run)| self.settle(cell, name, run).is_none()).count();
-        let removed = if alive == 0 { self.tree.remove_cell(cell) } else { Ok(Removal::Busy) };
+        let removed = if alive == 0 { self.remove(cell, &namespaces) } else { Ok(Removal::Busy) };
         if !matches!(removed, Ok(Removal::Gone)) {
             self.registry().cancel_removal(cell, number);
             return removed.map(|_| Finish::Busy);
@@ -455,6 +465,17 @@ impl Cells {
         let notices = self.registry().remove_cell(cell, number);
         notices.iter().for_each(|notice| notice.give());
         Ok(Finish::Done)
+    }
+
+    /// Removes a cell of which no run is left. In this order: whatever is left runs in the namespaces, and an end of the init
+    /// would be its end, without a grace period; and as long as the namespaces are there, so is a mount of the cell's cgroup.
+    fn remove(&self, cell: &CellName, namespaces: &Namespaces) -> Result<Removal, Error> {
+        if namespaces.init().is_some()
+            && (!self.tree.cell(cell).is_empty()? || namespaces.end()? == Removal::Busy)
+        {
+            return Ok(Removal::Busy);
+        }
+        self.tree.remove_cell(cell)
     }
 
     /// Reaps the process of a run if it has ended, and publishes how, to List and to all who wait. `None` when it still
@@ -499,17 +520,31 @@ impl Cells {
         }
     }
 
+    fn make(&self, spec: &CellSpec, number: u64) -> Result<Namespaces, Error> {
+        self.tree.create_cell(spec)?;
+        let made = Namespaces::make(&self.launcher, &self.tree, spec, number);
+        if made.is_err()
+            && let Err(error) = self.tree.remove_cell(&spec.name)
+        {
+            log::warn!("while undoing: {error}");
+        }
+        made
+    }
+
     fn launch(
         &self,
         cell: &CellName,
         spec: &ExecutableSpec,
         number: u64,
         limited: ControllerSet,
+        namespaces: &Namespaces,
     ) -> Result<Launched, Error> {
+        let entrance = namespaces.enter(cell)?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
-        let destination = Destination { leaf: &leaf, join: self.tree.procs_to_join(cell, entered, limited) };
+        let join = self.tree.procs_to_join(cell, entered, limited);
+        let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
         let memory = self.tree.memory_counts(cell);
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
             Ok(spawned) => Ok(Launched { spawned, memory, limited }),
@@ -517,7 +552,7 @@ impl Cells {
                 if !self.drop_leaf(cell, number) {
                     self.registry().keep_stale(cell, vec![number]);
                 }
-                Err(error)
+                Err(namespaces.explain(cell, error))
             }
         }
     }

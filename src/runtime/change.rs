@@ -1,6 +1,7 @@
 //! Limits by their names, and a change of some of them. Touches no file.
 
 use super::error::Error;
+use super::isolation::Isolation;
 use super::spec::Limits;
 use std::fmt;
 
@@ -26,6 +27,8 @@ pub enum LimitName {
 pub struct LimitsChange {
     pub set: Limits,
     pub clear: Vec<LimitName>,
+    /// What the cell must have already, since it cannot be changed.
+    pub isolation: Isolation,
 }
 
 impl LimitName {
@@ -124,7 +127,7 @@ impl LimitsChange {
 
     /// The same with each device by its numbers.
     pub(super) fn resolved(self) -> Result<Self, Error> {
-        Ok(Self { set: self.set.resolved()?, clear: self.clear })
+        Ok(Self { set: self.set.resolved()?, ..self })
     }
 }
 
@@ -157,7 +160,9 @@ mod tests {
 
         let mut set = Limits::default();
         set.io.max = [(device("8:16"), max(3)), (device("8:32"), max(4))].into();
-        let new = LimitsChange { set, clear: vec![LimitName::PidsMax, LimitName::CpuMax] }.applied_to(&old);
+        let new =
+            LimitsChange { set, clear: vec![LimitName::PidsMax, LimitName::CpuMax], ..Default::default() }
+                .applied_to(&old);
         assert_eq!(new.pids.max, None);
         let rates: Vec<_> = new.io.max.iter().map(|(device, max)| (device.to_string(), *max)).collect();
         let expected = [("8:0", max(1)), ("8:16", max(3)), ("8:32", max(4))];

@@ -74,6 +74,15 @@ impl Child {
         }
     }
 
+    /// Its descriptor, if it has not ended yet; one that has is reaped.
+    pub fn running(&self) -> Option<Arc<OwnedFd>> {
+        self.reap();
+        match &*self.state() {
+            State::Running(pidfd) => Some(Arc::clone(pidfd)),
+            State::Ended(_) => None,
+        }
+    }
+
     /// Sends a signal. A process that has ended needs none, so that ESRCH is no error.
     pub fn signal(&self, signal: impl Into<SignalNumber>) -> Result<(), Errno> {
         let pidfd = match &*self.state() {

@@ -35,6 +35,8 @@ pub enum Error {
     CellAllocating(CellName),
     #[error("cell \"{0}\" is being freed; nothing else can be done with it")]
     CellFreeing(CellName),
+    #[error("{field}: cell \"{cell}\" does not have it, and it cannot be changed; leave it unset")]
+    IsolationFixed { field: &'static str, cell: CellName },
     #[error("cell \"{0}\" is being updated; try again when that has been answered")]
     CellUpdating(CellName),
     #[error("cell \"{0}\" is frozen, by itself or with a cell around it; thaw it first")]
@@ -84,6 +86,15 @@ pub enum Error {
         "{RESTART_BYTES_HELD_MAX} bytes of executables are kept in order to start them again, the limit; stop one that is restarted, or start this one without restart"
     )]
     TooManyRestartBytes,
+    #[error(
+        "cannot isolate cell \"{cell}\": {step}: {}; it takes CAP_SYS_ADMIN, and Linux 5.8 with pid, ipc, uts, mount and network namespaces",
+        errno.map_or_else(|| "it ended".to_owned(), |errno| errno.to_string())
+    )]
+    Isolation { cell: CellName, step: String, errno: Option<Errno> },
+    #[error(
+        "somebody has ended the init of cell \"{0}\", and its namespaces with it; free the cell and allocate it again"
+    )]
+    InitEnded(CellName),
     #[error("{object} still has processes after SIGKILL: {pids}; try again when they have ended")]
     StillAlive { object: String, pids: String },
 
@@ -141,6 +152,7 @@ impl Error {
             | Self::CellFrozen(_)
             | Self::CellThawed(_)
             | Self::CellUpdating(_)
+            | Self::InitEnded(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. }
             | Self::NothingToSignal { .. }
@@ -154,13 +166,14 @@ impl Error {
             | Self::TooManyExecutablesInCell(_)
             | Self::TooManyExecutables
             | Self::TooManyRestartBytes => Kind::ResourceExhausted,
-            Self::BeyondParent { field, .. } => Kind::Invalid(field),
+            Self::BeyondParent { field, .. } | Self::IsolationFixed { field, .. } => Kind::Invalid(field),
             Self::NoBlockDevice { .. } => Kind::Invalid("cell.io.max"),
             Self::LimitRefused { field, errno: Errno::EINVAL | Errno::ERANGE, .. } => Kind::Invalid(field),
             // More is in use than the limit would leave.
             Self::LimitRefused { errno: Errno::EBUSY, .. } => Kind::FailedPrecondition,
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
+            Self::Isolation { errno, .. } => isolation_kind(*errno),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
@@ -215,6 +228,15 @@ fn spawn_kind(failure: &SpawnError) -> ErrorKind {
         (Step::Execute, Some(_)) => ErrorKind::FailedPrecondition,
         (_, Some(Errno::ENOENT | Errno::EACCES)) => ErrorKind::FailedPrecondition,
         (_, Some(_)) => ErrorKind::Internal,
+    }
+}
+
+/// clone(2): no such namespaces in this kernel, or not for us; a limit on them, on processes or on descriptors.
+fn isolation_kind(errno: Option<Errno>) -> ErrorKind {
+    match errno {
+        Some(Errno::EINVAL | Errno::EPERM | Errno::ENOSYS) => ErrorKind::FailedPrecondition,
+        Some(Errno::ENOSPC | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE) => ErrorKind::ResourceExhausted,
+        _ => ErrorKind::Internal,
     }
 }
 

@@ -1,21 +1,25 @@
 //! From an executable to a process: its program, its limits and its user, and the way into its cgroups.
 
+use super::cells::CellsConfig;
 use super::cgroup::{Group, Version};
 use super::error::{Error, errno_of};
 use super::executable::{Arguments, ExecutableSpec, Program};
 use super::names::CellName;
 use super::quote::Quoted;
 use super::rlimit;
+use crate::init;
 use crate::sys::capabilities;
 use crate::sys::failpoint::check;
 use crate::sys::inherited::Inherited;
+use crate::sys::namespaces::Namespaces;
 use crate::sys::open_files::OpenFilesLimit;
 use crate::sys::rlimit::ResourceLimit;
 use crate::sys::spawn::{self, BoundingSet, Plan, SpawnError, Spawned, Step};
+use crate::sys::user::User;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub(super) struct Launcher {
     shell: CString,
+    /// What is executed as the init of a cell.
+    init: CString,
     null: OwnedFd,
     /// What a program gets where it does not ask for a limit.
     open_files: Option<ResourceLimit>,
@@ -43,17 +49,21 @@ pub(super) struct Destination<'a> {
     pub leaf: &'a Group,
     /// `cgroup.procs` files to enter, the leaf's among them unless the process is born there.
     pub join: Vec<PathBuf>,
+    pub namespaces: Namespaces<'a>,
 }
 
 impl Launcher {
     /// Chooses the way to start processes on this kernel, and logs it.
-    pub fn new(shell: &Path, open_files: Option<OpenFilesLimit>, tracking: Version) -> Result<Self, Error> {
-        let shell = CString::new(shell.as_os_str().as_bytes())
-            .map_err(|_| Error::Setup("the shell's path", Errno::EINVAL))?;
+    pub fn new(config: &CellsConfig, tracking: Version) -> Result<Self, Error> {
+        let path = |path: &Path, what| {
+            CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::Setup(what, Errno::EINVAL))
+        };
+        let shell = path(&config.shell, "the shell's path")?;
+        let init = path(&config.init, "the init's path")?;
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|error| Error::file("open", "/dev/null", &error))?;
         let null = spawn::dup_above_stdio(null.as_fd()).map_err(|e| Error::Setup("/dev/null", e))?;
-        let open_files = open_files.map(|OpenFilesLimit { soft, hard }| ResourceLimit {
+        let open_files = config.open_files.map(|OpenFilesLimit { soft, hard }| ResourceLimit {
             resource: rlimit::OPEN_FILES,
             soft,
             hard,
@@ -65,7 +75,7 @@ impl Launcher {
             if into_cgroup { "are born in their cgroup" } else { "enter their cgroup" }
         );
         let told = AtomicBool::new(false);
-        Ok(Self { shell, null, open_files, inherited, told, last_capability, into_cgroup })
+        Ok(Self { shell, init, null, open_files, inherited, told, last_capability, into_cgroup })
     }
 
     /// Whether a process is born in its leaf, and needn't enter it.
@@ -80,8 +90,7 @@ impl Launcher {
         spec: &ExecutableSpec,
         destination: &Destination<'_>,
     ) -> Result<Spawned, Error> {
-        let leaf = self.into_cgroup.then(|| open_directory(destination.leaf.path())).transpose()?;
-        let procs = destination.join.iter().map(|p| open_to_write(p)).collect::<Result<Vec<_>, _>>()?;
+        let (leaf, procs) = self.open(destination)?;
         let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
         let stdin = self.stdin(spec)?;
         let (programs, arguments) = self.program(spec);
@@ -100,6 +109,8 @@ impl Launcher {
             user: spec.user,
             directory: spec.directory.as_c_str(),
             no_new_privileges: spec.no_new_privileges,
+            namespaces: destination.namespaces,
+            third: None,
         };
         let spawned = spawn::spawn(&plan).map_err(|failure| Error::Spawn {
             cell: cell.clone(),
@@ -151,6 +162,49 @@ impl Launcher {
             let names = kept.names().join(", ");
             log::warn!("what is started keeps {names} of this daemon: it lacks the privilege to reset that");
         }
+    }
+
+    /// Starts the init of a cell in new namespaces, with `socket` to tell it the rest; returns when it has been executed.
+    pub fn launch_init(
+        &self,
+        cell: &CellName,
+        destination: &Destination<'_>,
+        socket: BorrowedFd<'_>,
+    ) -> Result<Spawned, Error> {
+        let (leaf, procs) = self.open(destination)?;
+        let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
+        let cell_argument =
+            CString::new(cell.as_str()).map_err(|_| Error::Setup("a cell's name", Errno::EINVAL))?;
+        let plan = Plan {
+            programs: std::slice::from_ref(&self.init),
+            // The second is for those who look at the list of processes.
+            arguments: &[init::NAME.to_owned(), cell_argument],
+            environment: &[],
+            into: leaf.as_ref().map(|leaf| leaf.as_fd()),
+            namespaces: destination.namespaces,
+            join: &join,
+            stdin: self.null.as_fd(),
+            output: self.null.as_fd(),
+            third: Some(socket),
+            inherited: self.inherited,
+            limits: self.open_files.as_slice(),
+            bounding: None,
+            user: User::default(),
+            directory: c"/",
+            no_new_privileges: false,
+        };
+        spawn::spawn(&plan).map_err(|SpawnError { step, errno, .. }| Error::Isolation {
+            cell: cell.clone(),
+            step: step.to_string(),
+            errno,
+        })
+    }
+
+    /// The directory in which it is born, if it can be, and the files that it enters by.
+    fn open(&self, destination: &Destination<'_>) -> Result<(Option<File>, Vec<File>), Error> {
+        let leaf = self.into_cgroup.then(|| open_directory(destination.leaf.path())).transpose()?;
+        let procs = destination.join.iter().map(|p| open_to_write(p)).collect::<Result<Vec<_>, _>>()?;
+        Ok((leaf, procs))
     }
 }
 

@@ -25,6 +25,7 @@ mod freezing;
 pub mod fuzz;
 mod info;
 pub mod io;
+mod isolation;
 mod launch;
 pub mod memory;
 pub mod names;
@@ -51,6 +52,7 @@ pub use executable::{
 };
 pub use freezing::Freezing;
 pub use info::{CellInfo, ExecutableInfo, ExecutableState, Pressure, PressureShare, ProcessInfo, Usage};
+pub use isolation::Isolation;
 pub use names::{CellName, ExecutableName};
 pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use quote::Quoted;

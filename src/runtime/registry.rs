@@ -19,11 +19,12 @@
 
 use super::cgroup::{ControllerSet, Updating};
 use super::change::LimitsChange;
-use super::child::Run;
+use super::child::{Child, Run};
 use super::ending::RemovalNotice;
 use super::error::Error;
 use super::executable::ExecutableSpec;
 use super::info::CellInfo;
+use super::isolation::{Isolation, Namespaces};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::record::{MayFinish, Record};
@@ -57,6 +58,7 @@ struct Cell {
     /// What its limits are about to become. What starts meanwhile is put under these, too.
     updating: Option<Limits>,
     state: CellState,
+    namespaces: Arc<Namespaces>,
     executables: BTreeMap<ExecutableName, Record>,
     /// Leafs that outlived their executable's record because the kernel was not done with them.
     stale: Vec<u64>,
@@ -74,8 +76,8 @@ pub(super) enum MayRemove {
     /// An executable is still being started, or somebody else is at it.
     Later,
     /// By the caller, who says how it went with [`Registry::remove_cell`] or [`Registry::cancel_removal`]. These are the
-    /// runs whose processes have to be reaped before.
-    Now(Vec<(ExecutableName, Arc<Run>)>),
+    /// runs whose processes have to be reaped before, and the namespaces that end next.
+    Now(Vec<(ExecutableName, Arc<Run>)>, Arc<Namespaces>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +97,8 @@ pub(super) struct Reservation {
     pub previous: Option<Record>,
     /// The stopped executable that had to make way; comes back when the start fails.
     pub evicted: Option<Evicted>,
+    /// Those that it is to be in.
+    pub namespaces: Arc<Namespaces>,
     /// Leafs to remove at this opportunity.
     pub stale: Vec<u64>,
 }
@@ -106,6 +110,7 @@ pub(super) struct Relaunch {
     pub leaf: u64,
     pub spec: Arc<ExecutableSpec>,
     pub limited: ControllerSet,
+    pub namespaces: Arc<Namespaces>,
 }
 
 /// A record whose place was needed.
@@ -122,6 +127,8 @@ pub(super) struct Evicted {
 pub(super) struct FreeingCell {
     pub number: u64,
     pub runs: Vec<Arc<Run>>,
+    /// The processes that keep the namespaces of these cells.
+    pub inits: Vec<Arc<Child>>,
     pub removal: Arc<RemovalNotice>,
     /// Of executables that waited to be started again.
     pub completions: Vec<Arc<Completion>>,
@@ -164,8 +171,9 @@ impl Registry {
         Ok(number)
     }
 
-    pub fn commit_cell(&mut self, name: &CellName, number: u64) {
+    pub fn commit_cell(&mut self, name: &CellName, number: u64, namespaces: Namespaces) {
         if let Some(cell) = self.numbered(name, number) {
+            cell.namespaces = Arc::new(namespaces);
             cell.state = CellState::Allocated;
         }
     }
@@ -181,6 +189,7 @@ impl Registry {
         self.check_not_updating(name)?;
         let inside = self.inside(name).map(|cell| cell.spec.clone()).collect();
         let cell = self.open_cell(name)?;
+        check_isolation(name, change.isolation, cell.spec.isolation)?;
         let (old, new) = (cell.spec.limits.clone(), change.applied_to(&cell.spec.limits));
         cell.updating = Some(new.clone());
         Ok((cell.number, Updating { name: name.clone(), old, new, inside }))
@@ -188,11 +197,13 @@ impl Registry {
 
     /// The cell as it is now.
     pub fn commit_update(&mut self, updated: Updating, number: u64) -> CellSpec {
+        let mut isolation = Isolation::default();
         if let Some(cell) = self.numbered(&updated.name, number) {
             cell.updating = None;
             cell.spec.limits.clone_from(&updated.new);
+            isolation = cell.spec.isolation;
         }
-        CellSpec { name: updated.name, limits: updated.new }
+        CellSpec { name: updated.name, limits: updated.new, isolation }
     }
 
     pub fn cancel_update(&mut self, name: &CellName, number: u64) {
@@ -228,16 +239,17 @@ impl Registry {
         if !children.is_empty() {
             return Err(Error::CellHasChildren { cell: name.clone(), children: joined(&children) });
         }
-        let (mut runs, mut completions) = (Vec::new(), Vec::new());
+        let (mut runs, mut inits, mut completions) = (Vec::new(), Vec::new(), Vec::new());
         for inner in &tree {
             let Some(cell) = self.cells.get_mut(inner) else { continue };
             cell.state = CellState::Freeing;
             runs.extend(cell.runs().map(|(_, run)| run));
+            inits.extend(cell.namespaces.init());
             completions.extend(cell.give_up_restarting());
         }
         let cell = self.cells.get_mut(name).ok_or_else(|| Error::NoSuchCell(name.clone()))?;
         let removal = Arc::clone(cell.removal.get_or_insert(removal));
-        Ok(FreeingCell { number: cell.number, runs, removal, completions })
+        Ok(FreeingCell { number: cell.number, runs, inits, removal, completions })
     }
 
     /// At most so many cells that are to be removed next: the innermost first, the cell itself last. `None` when it is
@@ -268,7 +280,7 @@ impl Registry {
             return MayRemove::Later;
         }
         cell.removing = true;
-        MayRemove::Now(cell.runs().collect())
+        MayRemove::Now(cell.runs().collect(), Arc::clone(&cell.namespaces))
     }
 
     /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`]. False when it has gone or somebody
@@ -308,8 +320,9 @@ impl Registry {
         let cell = self.open_cell(cell_name)?;
         let previous = cell.executables.insert(spec.name.clone(), Record::new(leaf, spec, again));
         let stale = std::mem::take(&mut cell.stale);
+        let namespaces = Arc::clone(&cell.namespaces);
         self.executables += usize::from(previous.is_none());
-        Ok(Reservation { leaf, limited, previous, evicted, stale })
+        Ok(Reservation { leaf, limited, namespaces, previous, evicted, stale })
     }
 
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
@@ -369,8 +382,10 @@ impl Registry {
         if self.shut {
             return None;
         }
-        let spec = self.open_cell(cell).ok()?.record(name, leaf)?.begin_restart(next)?;
-        Some(Relaunch { leaf: next, spec, limited })
+        let open = self.open_cell(cell).ok()?;
+        let namespaces = Arc::clone(&open.namespaces);
+        let spec = open.record(name, leaf)?.begin_restart(next)?;
+        Some(Relaunch { leaf: next, spec, limited, namespaces })
     }
 
     pub fn restart_failed(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Aftermath> {
@@ -600,6 +615,7 @@ impl Cell {
             spec,
             updating: None,
             state: CellState::Allocating,
+            namespaces: Arc::default(),
             executables,
             stale,
             removal: None,
@@ -668,6 +684,18 @@ fn siblings<'a>(
 }
 
 /// The first few names, and how many more there are.
+/// A client may send back what it was told of a cell, but not ask for more.
+fn check_isolation(cell: &CellName, asked: Isolation, has: Isolation) -> Result<(), Error> {
+    let more = [
+        ("cell.isolate_process", asked.process, has.process),
+        ("cell.isolate_network", asked.network, has.network),
+    ];
+    match more.into_iter().find(|(_, asked, has)| *asked && !has) {
+        Some((field, ..)) => Err(Error::IsolationFixed { field, cell: cell.clone() }),
+        None => Ok(()),
+    }
+}
+
 fn joined(names: &[CellName]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("\"{name}\"")).collect();
@@ -690,7 +718,7 @@ mod tests {
 
     fn spec(name: &str) -> CellSpec {
         let name = CellName::parse(name).expect("valid");
-        CellSpec { name, limits: Limits::default() }
+        CellSpec { name, limits: Limits::default(), isolation: Isolation::default() }
     }
 
     fn executable(name: &str, condition: RestartCondition) -> Arc<ExecutableSpec> {
@@ -764,7 +792,7 @@ mod tests {
         let mut registry = Registry::default();
         for cell in cells {
             let number = registry.reserve_cell(&spec(cell)).expect(cell);
-            registry.commit_cell(&spec(cell).name, number);
+            registry.commit_cell(&spec(cell).name, number, Namespaces::Ours);
         }
         registry
     }
@@ -826,7 +854,7 @@ mod tests {
         let second = registry.reserve_cell(&spec("a")).expect("free again");
         registry.remove_cell(&spec("a").name, first);
         assert!(matches!(registry.begin_removal(&spec("a").name, first), MayRemove::Gone));
-        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(_)));
+        assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Now(..)));
         assert!(matches!(registry.begin_removal(&spec("a").name, second), MayRemove::Later));
     }
 
@@ -861,7 +889,7 @@ mod tests {
         let freeing = registry.free_cell(&name("e"), false, notice()).expect("at any time").number;
         assert!(matches!(registry.begin_removal(&name("e"), freeing), MayRemove::Later));
         registry.cancel_update(&name("e"), number);
-        assert!(matches!(registry.begin_removal(&name("e"), freeing), MayRemove::Now(_)));
+        assert!(matches!(registry.begin_removal(&name("e"), freeing), MayRemove::Now(..)));
         let refused = registry.begin_update(&name("e"), &change).expect_err("it is on its way out");
         assert!(matches!(refused, Error::CellFreeing(_)));
     }
@@ -1059,7 +1087,7 @@ mod tests {
         let number = registry.free_cell(&name("a/x"), true, notice());
         assert_eq!(kind(number), Some(ErrorKind::FailedPrecondition), "a/x/new is being allocated");
         let new = registry.cells.get(&name("a/x/new")).expect("there").number;
-        registry.commit_cell(&name("a/x/new"), new);
+        registry.commit_cell(&name("a/x/new"), new, Namespaces::Ours);
         let number = registry.free_cell(&name("a"), true, notice()).expect("allocated").number;
         assert_eq!(kind(registry.reserve_cell(&spec("a/x/y/late"))), Some(ErrorKind::FailedPrecondition));
         let next = |registry: &mut Registry, at_most| {

@@ -4,6 +4,7 @@ use super::cpu::CpuLimits;
 use super::cpuset::CpusetLimits;
 use super::error::Error;
 use super::io::IoLimits;
+use super::isolation::Isolation;
 use super::memory::MemoryLimits;
 use super::names::CellName;
 use super::pids::PidsLimits;
@@ -13,6 +14,7 @@ use super::pids::PidsLimits;
 pub struct CellSpec {
     pub name: CellName,
     pub limits: Limits,
+    pub isolation: Isolation,
 }
 
 /// The limits of a cell, by controller. They bound what is in the cell and in all cells inside it.

@@ -172,6 +172,10 @@ impl Runtime for Notebook {
     }
 
     async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {
-        Ok(CellSpec { name: cell, limits: change.applied_to(&Limits::default()) })
+        Ok(CellSpec {
+            name: cell,
+            limits: change.applied_to(&Limits::default()),
+            isolation: change.isolation,
+        })
     }
 }

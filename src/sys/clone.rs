@@ -8,9 +8,10 @@
 use super::stack::Stack;
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::AtomicI32;
 
-/// What the child runs. It gets the pointer that [`clone_into`] or [`clone_here`] was given, and must not return.
+/// What the child runs. It gets the pointer that [`clone`] was given, and must not return.
 pub type ChildMain = extern "C" fn(*mut libc::c_void) -> libc::c_int;
 
 /// A child and its pidfd.
@@ -20,54 +21,73 @@ pub struct Cloned {
     pub pidfd: OwnedFd,
 }
 
-/// Makes a child that begins life in the cgroup (v2) whose directory is `cgroup`: clone3(2), CLONE_INTO_CGROUP,
-/// since Linux 5.7. With `new_namespace` it is the root of a new cgroup namespace.
+/// Where and how a child begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Birth<'a> {
+    /// The directory of the cgroup (v2) in which it begins: clone3(2), CLONE_INTO_CGROUP, since Linux 5.7. `None` is for
+    /// our own cgroups, by clone(2), for kernels and seccomp filters that refuse the former.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// CLONE_NEW…, CLONE_PARENT and CLONE_FILES, beside the flags that the module always sets.
+    pub flags: libc::c_int,
+}
+
+/// Makes a child.
 ///
 /// # Safety
 /// `main` must obey the module's rules for the child, and `argument` must be what it expects.
-pub unsafe fn clone_into(
-    cgroup: BorrowedFd<'_>,
-    new_namespace: bool,
+pub unsafe fn clone(
+    birth: Birth<'_>,
     stack: &Stack,
     main: ChildMain,
     argument: *mut libc::c_void,
 ) -> Result<Cloned, Errno> {
-    let namespace = if new_namespace { libc::CLONE_NEWCGROUP } else { 0 };
-    let mut pidfd: RawFd = -1;
-    let arguments = Clone3Arguments {
-        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | namespace) as u64
-            | CLONE_INTO_CGROUP,
-        // Exposed: the kernel gets the address as an integer and writes through it.
-        pidfd: (&raw mut pidfd).expose_provenance() as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        stack: stack.base().addr() as u64,
-        stack_size: stack.bytes() as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
-        ..Clone3Arguments::default()
-    };
-    // SAFETY: the stack is used by this child alone, which leaves it before the call returns (CLONE_VFORK); the rest
-    // is our caller's promise.
-    let pid = unsafe { raw_clone3(&arguments, main, argument) };
-    cloned(Errno::result(pid)?, pidfd)
+    let pidfd = AtomicI32::new(-1);
+    // SAFETY: our caller's promise.
+    let pid = unsafe { clone_to(birth, stack, main, argument, &pidfd) }?;
+    // SAFETY: the clone succeeded, so that the kernel has stored a descriptor made for us alone.
+    Ok(Cloned { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd.into_inner()) } })
 }
 
-/// Makes a child in our own cgroups: clone(2), for kernels and seccomp filters that refuse [`clone_into`].
+/// As [`clone`], for a child that makes a child itself: it owns nothing, so that the kernel stores the pidfd where the
+/// process that shares the descriptors (CLONE_FILES) finds it, whatever becomes of the maker.
 ///
 /// # Safety
-/// As for [`clone_into`].
-pub unsafe fn clone_here(
+/// As for [`clone`].
+pub unsafe fn clone_to(
+    birth: Birth<'_>,
     stack: &Stack,
     main: ChildMain,
     argument: *mut libc::c_void,
-) -> Result<Cloned, Errno> {
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-    let mut pidfd: RawFd = -1;
-    // SAFETY: the stack as above. With CLONE_PIDFD the fifth argument is where the pidfd goes (clone(2)).
-    let pid = unsafe { libc::clone(main, stack.top(), flags, argument, &raw mut pidfd) };
-    cloned(Errno::result(pid)?.into(), pidfd)
+    pidfd: &AtomicI32,
+) -> Result<i32, Errno> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | birth.flags;
+    let pid = match birth.cgroup {
+        Some(cgroup) => {
+            let arguments = Clone3Arguments {
+                flags: flags as u64 | CLONE_INTO_CGROUP,
+                // Exposed: the kernel gets the address as an integer and writes through it.
+                pidfd: pidfd.as_ptr().expose_provenance() as u64,
+                // With CLONE_PARENT it is that of the process that calls, and must not be given (clone3(2)).
+                exit_signal: if flags & libc::CLONE_PARENT == 0 { libc::SIGCHLD as u64 } else { 0 },
+                stack: stack.base().addr() as u64,
+                stack_size: stack.bytes() as u64,
+                cgroup: cgroup.as_raw_fd() as u64,
+                ..Clone3Arguments::default()
+            };
+            // SAFETY: the stack is used by this child alone, which leaves it before the call returns (CLONE_VFORK); the
+            // rest is our caller's promise.
+            unsafe { raw_clone3(&arguments, main, argument) }
+        }
+        None => {
+            let flags = flags | libc::SIGCHLD;
+            // SAFETY: the stack as above. With CLONE_PIDFD the fifth argument is where the pidfd goes (clone(2)).
+            unsafe { libc::clone(main, stack.top(), flags, argument, pidfd.as_ptr()) }.into()
+        }
+    };
+    i32::try_from(Errno::result(pid)?).map_err(|_| Errno::EOVERFLOW)
 }
 
-/// Whether [`clone_into`] works under this kernel and its filters. Makes no process: it asks for a "cgroup" that is
+/// Whether [`Birth::cgroup`] works under this kernel and its filters. Makes no process: it asks for a "cgroup" that is
 /// none. EBADF says that the request was understood; ENOSYS, EPERM, EINVAL and E2BIG that it was not.
 pub fn clone_into_works(not_a_cgroup: BorrowedFd<'_>) -> bool {
     extern "C" fn leave(_: *mut libc::c_void) -> libc::c_int {
@@ -75,15 +95,10 @@ pub fn clone_into_works(not_a_cgroup: BorrowedFd<'_>) -> bool {
         unsafe { libc::_exit(0) }
     }
     let Ok(stack) = Stack::new() else { return false };
+    let birth = Birth { cgroup: Some(not_a_cgroup), flags: libc::CLONE_NEWCGROUP };
     // SAFETY: `leave` ignores its argument and does nothing but end.
-    let made = unsafe { clone_into(not_a_cgroup, true, &stack, leave, std::ptr::null_mut()) };
+    let made = unsafe { clone(birth, &stack, leave, std::ptr::null_mut()) };
     made.err() == Some(Errno::EBADF)
-}
-
-fn cloned(pid: libc::c_long, pidfd: RawFd) -> Result<Cloned, Errno> {
-    let pid = i32::try_from(pid).map_err(|_| Errno::EOVERFLOW)?;
-    // SAFETY: the clone succeeded, so that the kernel has stored a descriptor made for us alone.
-    Ok(Cloned { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
 }
 
 /// Too wide for the `c_int` that libc gives it.
@@ -112,7 +127,7 @@ struct Clone3Arguments {
 /// call from within the assembly. All registers but the result's are kept by the kernel in both processes.
 ///
 /// # Safety
-/// As for [`clone_into`]; `arguments` must describe a stack of the child's own and contain CLONE_VFORK.
+/// As for [`clone`]; `arguments` must describe a stack of the child's own and contain CLONE_VFORK.
 #[cfg(target_arch = "x86_64")]
 unsafe fn raw_clone3(
     arguments: &Clone3Arguments,
@@ -176,7 +191,7 @@ unsafe fn raw_clone3(
     into_errno(answer)
 }
 
-/// On other CPUs there is only [`clone_here`].
+/// On other CPUs there is only clone(2).
 ///
 /// # Safety
 /// None is needed.

@@ -9,10 +9,14 @@ pub mod capabilities;
 mod clone;
 pub mod failpoint;
 
+pub mod handover;
 pub mod inherited;
 pub mod memory;
+pub mod mounts;
+pub mod namespaces;
 pub mod open_files;
 pub mod pidfd;
+pub mod rest;
 pub mod rlimit;
 mod signals;
 pub mod socket;

@@ -52,6 +52,15 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> Result<Option<ExitReason>, Errno> {
     }
 }
 
+/// Reaps a child that has ended, or is about to: waits for it. `None` when somebody else has reaped it.
+pub(super) fn reap_ended(pidfd: BorrowedFd<'_>) -> Option<ExitReason> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut ready = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
+    // ECHILD, the one error, says that somebody else has reaped it; then there is nothing to do.
+    reap(pidfd).ok().flatten()
+}
+
 /// What `si_code` and `si_status` of a SIGCHLD say.
 fn exit_reason(code: libc::c_int, status: libc::c_int) -> ExitReason {
     match code {

@@ -5,10 +5,11 @@
 //! at, and the errno that ended it, into our own frame. A pipe would say the same with four more system calls.
 
 use super::capabilities::{self, CapabilityBits};
-use super::clone::{self, Cloned};
+use super::clone::{self, Birth, Cloned};
 use super::failpoint::check;
 use super::inherited::Inherited;
-use super::pidfd;
+use super::namespaces::Namespaces;
+use super::pidfd::{self, ExitReason};
 use super::rlimit::ResourceLimit;
 use super::signals::{self, AllBlocked};
 use super::stack::Stack;
@@ -17,7 +18,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::ffi::{CStr, CString};
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// All that the child needs, made ready before it exists.
@@ -31,11 +32,15 @@ pub struct Plan<'a> {
     pub environment: &'a [CString],
     /// Directory of the cgroup (v2) in which it begins; `None` when [`into_cgroup_works`] says no.
     pub into: Option<BorrowedFd<'a>>,
+    /// The namespaces in which it begins.
+    pub namespaces: Namespaces<'a>,
     /// `cgroup.procs` files, open for writing, of the cgroups that the child enters by itself before all else.
     pub join: &'a [BorrowedFd<'a>],
     /// What becomes standard input, and standard output and error. Must be above 2: [`dup_above_stdio`].
     pub stdin: BorrowedFd<'a>,
     pub output: BorrowedFd<'a>,
+    /// What becomes descriptor 3, the one that the program gets beside those.
+    pub third: Option<BorrowedFd<'a>>,
     /// What it would have of ours, and is to leave behind.
     pub inherited: Inherited,
     /// Limits for the program; all others are ours.
@@ -71,6 +76,8 @@ pub struct Spawned {
 pub enum Step {
     /// The parent makes the child.
     Clone,
+    /// It enters the namespaces that are there.
+    EnterNamespaces,
     /// It enters its cgroups.
     JoinCgroups,
     /// It becomes the root of a cgroup namespace.
@@ -91,8 +98,9 @@ pub enum Step {
 
 impl Step {
     /// All steps, at the index of their number.
-    const ALL: [Step; 12] = [
+    const ALL: [Step; 13] = [
         Step::Clone,
+        Step::EnterNamespaces,
         Step::JoinCgroups,
         Step::NewCgroupNamespace,
         Step::NewSession,
@@ -109,6 +117,7 @@ impl Step {
     fn text(self) -> &'static str {
         match self {
             Step::Clone => "clone",
+            Step::EnterNamespaces => "enter the namespaces",
             Step::JoinCgroups => "join the cgroups",
             Step::NewCgroupNamespace => "make a cgroup namespace",
             Step::NewSession => "setsid",
@@ -153,7 +162,6 @@ pub fn into_cgroup_works(null: BorrowedFd<'_>) -> bool {
 /// A copy of `fd`, closed on exec, that is none of 0, 1 and 2.
 pub fn dup_above_stdio(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     use nix::fcntl::{FcntlArg, fcntl};
-    use std::os::fd::FromRawFd;
     let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     // SAFETY: F_DUPFD_CLOEXEC has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
@@ -174,8 +182,10 @@ pub fn spawn(plan: &Plan<'_>) -> Result<Spawned, SpawnError> {
         kept: AtomicI32::new(0),
         errno: AtomicI32::new(0),
     };
-    let not_made = |errno| SpawnError { step: Step::Clone, item: None, errno: Some(errno) };
-    let cloned = clone_child(&frame).map_err(not_made)?;
+    let cloned = match plan.namespaces.need_an_envoy() {
+        true => clone_by_envoy(&frame)?,
+        false => clone_child(&frame).map_err(not_made)?,
+    };
     match frame.failure() {
         None => Ok(Spawned {
             pid: cloned.pid,
@@ -183,10 +193,15 @@ pub fn spawn(plan: &Plan<'_>) -> Result<Spawned, SpawnError> {
             kept: Inherited::from_bits(frame.kept.load(Ordering::Acquire)),
         }),
         Some(failure) => {
-            reap_failed(&cloned);
+            // It has ended, or is about to: CLONE_VFORK let us go on.
+            pidfd::reap_ended(cloned.pidfd.as_fd());
             Err(failure)
         }
     }
+}
+
+fn not_made(errno: Errno) -> SpawnError {
+    SpawnError { step: Step::Clone, item: None, errno: Some(errno) }
 }
 
 /// A new cgroup namespace has its root where the process is when it is made: at the clone only if the process is in
@@ -199,30 +214,88 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
+/// How the program's process begins.
+fn birth<'a>(frame: &Frame<'a>) -> Birth<'a> {
+    let namespace = if namespace_at_clone(frame.plan) { libc::CLONE_NEWCGROUP } else { 0 };
+    Birth { cgroup: frame.plan.into, flags: frame.plan.namespaces.new_flags() | namespace }
+}
+
 fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
     check(Step::Clone.text())?;
     let stack = Stack::new()?;
-    let argument = (&raw const *frame).cast_mut().cast::<libc::c_void>();
     // A handler of ours that ran in the child would run in our memory: no signal may arrive before the reset.
     let _blocked = AllBlocked::new()?;
     // SAFETY: `child_main` obeys the rules of `clone` and is given the frame that it expects, which outlives the call,
     // and this thread stands still until the child has left our memory.
-    unsafe {
-        match frame.plan.into {
-            Some(cgroup) => {
-                clone::clone_into(cgroup, namespace_at_clone(frame.plan), &stack, child_main, argument)
-            }
-            None => clone::clone_here(&stack, child_main, argument),
-        }
-    }
+    unsafe { clone::clone(birth(frame), &stack, child_main, address(frame)) }
 }
 
-/// Reaps a child that never became the program. It has ended, or is about to: CLONE_VFORK let us go on.
-fn reap_failed(child: &Cloned) {
-    let mut ready = [nix::poll::PollFd::new(child.pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
-    while nix::poll::poll(&mut ready, nix::poll::PollTimeout::NONE) == Err(Errno::EINTR) {}
-    // ECHILD, the one error, says that somebody else has reaped it; then there is nothing to do.
-    let _ = pidfd::reap(child.pidfd.as_fd());
+/// Makes the child in namespaces that only its maker can enter, and so by an envoy: a child that enters them, makes the
+/// program's process as a child of ours (CLONE_PARENT), in our table of descriptors (CLONE_FILES), and ends.
+///
+/// All three share our memory, and the envoy stands still while its child does as we do while the envoy does.
+fn clone_by_envoy(frame: &Frame<'_>) -> Result<Cloned, SpawnError> {
+    let (outer, inner) = (Stack::new().map_err(not_made)?, Stack::new().map_err(not_made)?);
+    let envoy = Envoy { frame, stack: &inner, pid: 0.into(), pidfd: (-1).into() };
+    let birth = Birth { cgroup: None, flags: libc::CLONE_FILES };
+    let made = {
+        let _blocked = AllBlocked::new().map_err(not_made)?;
+        // SAFETY: `envoy_main` obeys the rules of `clone` and is given the envoy that it expects. That the envoy has left
+        // our memory does not say that its child has: see the end.
+        unsafe { clone::clone(birth, &outer, envoy_main, address(&envoy)) }.map_err(not_made)?
+    };
+    let reason = pidfd::reap_ended(made.pidfd.as_fd());
+    let was_killed = SpawnError { step: Step::EnterNamespaces, item: None, errno: None };
+    let (pid, pidfd) = (envoy.pid.into_inner(), envoy.pidfd.into_inner());
+    let was_made = pid > 0 || (pidfd >= 0 && matches!(reason, Some(ExitReason::Signal(_))));
+    if !was_made {
+        return Err(frame.failure().unwrap_or(was_killed));
+    }
+    // SAFETY: stored by the kernel as it made the child, in the table that the envoy shared with us, for us alone.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    if pid > 0 {
+        return Ok(Cloned { pid, pidfd });
+    }
+    // Somebody has killed the envoy while its child was in our memory, on a stack and with a frame of ours.
+    let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGKILL);
+    pidfd::reap_ended(pidfd.as_fd());
+    Err(was_killed)
+}
+
+/// What the envoy reads, and the two words that it and the kernel write.
+struct Envoy<'a> {
+    frame: &'a Frame<'a>,
+    /// Of its child.
+    stack: &'a Stack,
+    /// Of its child, as we see it: the envoy is in our pid namespace.
+    pid: AtomicI32,
+    pidfd: AtomicI32,
+}
+
+/// The envoy. As for [`child_main`].
+extern "C" fn envoy_main(envoy: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `clone_by_envoy` passes a pointer to an `Envoy` that lives until this process has left its memory.
+    let envoy = unsafe { &*envoy.cast::<Envoy<'_>>() };
+    let frame = envoy.frame;
+    let entered = frame.at(Step::EnterNamespaces).and_then(|()| frame.plan.namespaces.enter());
+    let made = entered.and_then(|()| {
+        frame.at(Step::Clone)?;
+        let birth = birth(frame);
+        let birth = Birth { flags: birth.flags | libc::CLONE_PARENT, ..birth };
+        // SAFETY: as in `clone_child`; all signals are blocked since before this process was made.
+        unsafe { clone::clone_to(birth, envoy.stack, child_main, address(frame), &envoy.pidfd) }
+    });
+    match made {
+        Ok(pid) => envoy.pid.store(pid, Ordering::Release),
+        Err(errno) => frame.errno.store(errno as i32, Ordering::Release),
+    }
+    // SAFETY: ends this process without running exit handlers, which are the parent's.
+    unsafe { libc::_exit(0) }
+}
+
+/// As a child's argument.
+fn address<T>(shared: &T) -> *mut libc::c_void {
+    (&raw const *shared).cast_mut().cast()
 }
 
 /// What the child reads, and the words that it writes.
@@ -278,6 +351,10 @@ extern "C" fn child_main(frame: *mut libc::c_void) -> libc::c_int {
 
 fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> {
     let plan = frame.plan;
+    if !plan.namespaces.need_an_envoy() {
+        frame.at(Step::EnterNamespaces)?;
+        plan.namespaces.enter()?;
+    }
     frame.at(Step::JoinCgroups)?;
     join_cgroups(plan.join)?;
     frame.at(Step::NewCgroupNamespace)?;
@@ -297,6 +374,7 @@ fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> 
         capabilities::limit_bounding_set(kept, last)?;
     }
     close_others_on_exec();
+    third_stream(plan.third)?;
     signals::reset_dispositions();
     // As late as can be: other processes of this user may stop this one from here on, and our thread with it.
     frame.at(Step::BecomeUser)?;
@@ -329,12 +407,27 @@ fn new_cgroup_namespace(wanted: bool) -> Result<(), Errno> {
     Ok(())
 }
 
+/// The descriptor of [`Plan::third`].
+pub(super) const THIRD: RawFd = 3;
+
 fn standard_streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<(), Errno> {
     for (file, stream) in [(input, 0), (output, 1), (output, 2)] {
         // SAFETY: the descriptor table is this process's own (no CLONE_FILES).
         Errno::result(unsafe { libc::dup2(file.as_raw_fd(), stream) })?;
     }
     Ok(())
+}
+
+fn third_stream(descriptor: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    let Some(descriptor) = descriptor else { return Ok(()) };
+    // One that is the third already keeps its flag, which dup2 leaves out of a copy.
+    let result = match descriptor.as_raw_fd() {
+        // SAFETY: the descriptor table is this process's own (no CLONE_FILES).
+        THIRD => unsafe { libc::fcntl(THIRD, libc::F_SETFD, 0) },
+        // SAFETY: as above.
+        other => unsafe { libc::dup2(other, THIRD) },
+    };
+    Errno::result(result).map(drop)
 }
 
 fn set_limits(frame: &Frame<'_>) -> Result<(), Errno> {
@@ -402,8 +495,10 @@ mod tests {
             environment: &[],
             into: None,
             join: &[],
+            namespaces: Namespaces::Ours,
             stdin: null.as_fd(),
             output: null.as_fd(),
+            third: None,
             inherited: Inherited::of_this_thread(),
             limits: &[],
             bounding: None,

@@ -16,7 +16,7 @@ fn with(name: &str, change: impl FnOnce(&mut Limits)) -> CellSpec {
 }
 
 fn set(change: impl FnOnce(&mut Limits)) -> LimitsChange {
-    LimitsChange { set: with("x", change).limits, clear: Vec::new() }
+    LimitsChange { set: with("x", change).limits, ..LimitsChange::default() }
 }
 
 fn clear(limits: &[LimitName]) -> LimitsChange {

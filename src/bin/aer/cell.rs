@@ -197,10 +197,11 @@ with_limits! {
         subcommand,
         name = "allocate",
         help_triggers("-h", "--help"),
-        usage = "<name> [<limits>]",
+        usage = "<name> [<limits>] [--isolate-process] [--isolate-network]",
         example = "Twice the usual share of the processors when others want them, too:\n  aer cell allocate web --cpu-weight 200",
         example = "At most half a processor, in slices of 100 ms, on processors 0 and 1 only:\n  aer cell allocate batch --cpu-max 50000 --cpu-period 100000 --cpus 0-1",
         example = "At most 64 MiB, 100 processes, and 1 MiB written to a disk in a second:\n  aer cell allocate job --memory-max 64M --pids-max 100 --io-max /dev/sda,write-bytes=1M",
+        example = "With processes, host name and network of its own:\n  aer cell allocate web --isolate-process --isolate-network",
         example = "A cell inside another:\n  aer cell allocate web/api",
         note = "What is not given is not limited, except by the cell around it."
     )]
@@ -208,6 +209,14 @@ with_limits! {
         /// labels of A-Z a-z 0-9 and "-", joined by "/": web, web/api
         #[argh(positional, arg_name = "name")]
         name: String,
+
+        /// own process ids, System V IPC, host name (the last label) and mounts
+        #[argh(switch)]
+        isolate_process: bool,
+
+        /// own network: the loopback interface, and nothing else
+        #[argh(switch)]
+        isolate_network: bool,
     }
 }
 
@@ -220,7 +229,9 @@ impl Allocate {
     }
 
     fn request(self) -> api::CellServiceAllocateRequest {
-        api::CellServiceAllocateRequest { cell: Some(self.cell()) }
+        let (isolate_process, isolate_network) = (self.isolate_process, self.isolate_network);
+        let cell = api::Cell { isolate_process, isolate_network, ..self.cell() };
+        api::CellServiceAllocateRequest { cell: Some(cell) }
     }
 }
 

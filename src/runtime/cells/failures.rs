@@ -54,7 +54,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let slice = format!("aurae-failures-{}", std::process::id());
-        let config = CellsConfig { slice, shell: "/bin/sh".into(), open_files: None };
+        let config = CellsConfig { slice, shell: "/bin/sh".into(), init: daemon(), open_files: None };
         Self { cells: Cells::open(config).expect("open") }
     }
 
@@ -229,6 +229,12 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+/// Which cargo builds beside the folder of the test programs.
+fn daemon() -> PathBuf {
+    let own = std::env::current_exe().expect("own path");
+    own.parent().and_then(Path::parent).expect("a folder of cargo's").join("auraed")
+}
+
 fn cell_name(text: &str) -> CellName {
     CellName::parse(text).expect("valid")
 }
@@ -250,7 +256,8 @@ fn runs(executable: &ExecutableInfo) -> bool {
 fn limited(name: &str) -> CellSpec {
     let cpu = CpuLimits { weight: CpuWeight::new(50).ok(), max: CpuMax::new(400_000, None).ok() };
     let cpuset = CpusetLimits { cpus: IdList::parse("0").ok(), mems: None };
-    CellSpec { name: cell_name(name), limits: Limits { cpu, cpuset, ..Limits::default() } }
+    let limits = Limits { cpu, cpuset, ..Limits::default() };
+    CellSpec { name: cell_name(name), limits, isolation: Isolation::default() }
 }
 
 /// Runs `test`, of this name, in a process of its own.

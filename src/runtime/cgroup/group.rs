@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 /// What leads the names of leafs; `_` is in no label, so that a leaf collides with no cell.
 const LEAF_PREFIX: &str = "exec_";
 
+/// What leads the names of the leafs of cells' inits, for the same reason.
+const INIT_PREFIX: &str = "init_";
+
 /// A cgroup directory of the hierarchy that tracks. It may be gone: then nothing runs in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -66,6 +69,11 @@ impl Group {
     /// The leaf with this number directly below.
     pub fn leaf(&self, number: u64) -> Self {
         self.child(format!("{LEAF_PREFIX}{number}"))
+    }
+
+    /// The leaf of an init with this number directly below.
+    pub fn init(&self, number: u64) -> Self {
+        self.child(format!("{INIT_PREFIX}{number}"))
     }
 
     /// Pids in this cgroup and in all below it, as this process sees them.
@@ -234,6 +242,11 @@ impl Group {
             .and_then(|()| ChangeWatch::new(file, removed))
             .map_err(|errno| Error::File { verb: "watch", path: path.clone(), errno })?;
         Ok(Some(Changes { watch, path }))
+    }
+
+    /// Makes its directory, which must not be there yet.
+    pub fn create(&self) -> Result<(), Error> {
+        create(&self.path)
     }
 
     /// Makes the directory of a leaf, which must not be there yet. What runs in it may make cgroups inside, but on v2 no

@@ -1,6 +1,6 @@
 //! A cell's limits: from the message to parsed types, all bad fields at once, and back.
 
-use super::{Violations, refuse_unbuilt};
+use super::Violations;
 use crate::grpc::status::Status;
 use crate::limits::IO_DEVICES_MAX;
 use crate::proto::aurae::runtime::v0::*;
@@ -9,18 +9,15 @@ use crate::runtime::cpuset::{CpusetLimits, IdList};
 use crate::runtime::io::{Device, IoError, IoLimits, IoWeight, Rate};
 use crate::runtime::memory::{Bytes, MemoryLimits};
 use crate::runtime::pids::{PidsLimits, PidsMax};
-use crate::runtime::{CellName, CellSpec, LimitName, Limits, LimitsChange, Quoted, io};
+use crate::runtime::{CellName, CellSpec, Isolation, LimitName, Limits, LimitsChange, Quoted, io};
 
 pub fn parse_cell(cell: Option<Cell>) -> Result<CellSpec, Status> {
     let mut bad = Violations::default();
     let (name, cell) = parse_name(cell, &mut bad);
     let limits = parse_limits(&cell, &mut bad);
     let Some(name) = name.filter(|_| bad.0.is_empty()) else { return Err(bad.into_status()) };
-    refuse_unbuilt(&[
-        ("cell.isolate_process", cell.isolate_process),
-        ("cell.isolate_network", cell.isolate_network),
-    ])?;
-    Ok(CellSpec { name, limits })
+    let isolation = Isolation { process: cell.isolate_process, network: cell.isolate_network };
+    Ok(CellSpec { name, limits, isolation })
 }
 
 pub fn parse_update(request: CellServiceUpdateRequest) -> Result<(CellName, LimitsChange), Status> {
@@ -28,19 +25,12 @@ pub fn parse_update(request: CellServiceUpdateRequest) -> Result<(CellName, Limi
     let (name, cell) = parse_name(request.cell, &mut bad);
     let set = parse_limits(&cell, &mut bad);
     let clear = parse_clear(&request.clear, &set, &mut bad);
-    for (field, is_set) in [("process", cell.isolate_process), ("network", cell.isolate_network)] {
-        if is_set {
-            bad.add(
-                &format!("cell.isolate_{field}"),
-                &"cannot be changed, and the cell does not have it; leave it unset",
-            );
-        }
-    }
+    let isolation = Isolation { process: cell.isolate_process, network: cell.isolate_network };
     if bad.0.is_empty() && clear.is_empty() && set == Limits::default() {
         bad.add("cell", &format!("names no limit to change; set one of {}, or clear one", names()));
     }
     match name {
-        Some(name) if bad.0.is_empty() => Ok((name, LimitsChange { set, clear })),
+        Some(name) if bad.0.is_empty() => Ok((name, LimitsChange { set, clear, isolation })),
         _ => Err(bad.into_status()),
     }
 }
@@ -181,7 +171,8 @@ pub fn cell(spec: &CellSpec) -> Cell {
             weight: io.weight.map(IoWeight::value),
             max: io.max.iter().map(|(device, max)| io_max(device, max)).collect(),
         }),
-        ..Cell::default()
+        isolate_process: spec.isolation.process,
+        isolate_network: spec.isolation.network,
     }
 }
 
@@ -324,7 +315,8 @@ mod tests {
         assert_eq!(fields(update(named(|_| {}), &["cpu.max", "cpu", "cpu.max"])), ["clear[1]", "clear[2]"]);
         assert_eq!(fields(update(named(|_| {}), &["x"; 1000])).len(), 13);
         let isolated = named(|cell| cell.isolate_network = true);
-        assert_eq!(fields(update(isolated, &["cpu.max"])), ["cell.isolate_network"]);
+        let (_, change) = update(isolated, &["cpu.max"]).expect("for the cell to say");
+        assert_eq!(change.isolation, Isolation { process: false, network: true });
         assert_eq!(fields(parse_update(CellServiceUpdateRequest::default())), ["cell"]);
         let refusal = update(named(|_| {}), &["memory"]).expect_err("no limit").to_string();
         assert!(refusal.contains("accepted: cpu.weight, cpu.max, cpuset.cpus"), "{refusal}");

@@ -223,13 +223,3 @@ fn parse_grace(milliseconds: Option<u32>) -> Result<Option<Duration>, String> {
         grace => Ok(grace),
     }
 }
-
-/// Fields that the API declares and this version cannot honour yet. To ignore them would be to lie.
-fn refuse_unbuilt(fields: &[(&str, bool)]) -> Result<(), Status> {
-    let set: Vec<&str> = fields.iter().filter(|(_, is_set)| *is_set).map(|(field, _)| *field).collect();
-    if set.is_empty() {
-        return Ok(());
-    }
-    let message = format!("{}: planned, not built yet; leave it unset", set.join(", "));
-    Err(Status::new(Code::Unimplemented, message))
-}

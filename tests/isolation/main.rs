@@ -1,0 +1,580 @@
+//! Isolated cells on the kernel that runs these tests: what is seen inside, what is not, what stays of it outside, and
+//! how it ends. Needs root; says so and does nothing without.
+
+mod machine;
+
+use auraed::runtime::{Cells, ErrorKind};
+use auraed::sys::open_files::OpenFilesLimit;
+use machine::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+/// Those that isolated processes have for themselves, without the network.
+const PROCESS_NAMESPACES: [&str; 4] = ["pid", "ipc", "uts", "mnt"];
+
+/// Set in the environment of a test binary that a test has started.
+const RERUN: &str = "AURAE_TEST_RERUN";
+
+#[test]
+fn each_cell_has_the_namespaces_that_it_asks_for() {
+    let Some(machine) = Machine::new("kinds") else { return };
+    for isolation in [NOTHING, NETWORK, PROCESS, BOTH] {
+        machine.allocate("web", isolation);
+        let one = machine.start("web", "one", "exec sleep 1000").pid.to_string();
+        let other = machine.start("web", "other", "exec sleep 1000").pid.to_string();
+        for kind in PROCESS_NAMESPACES.into_iter().chain(["net", "cgroup", "user"]) {
+            let is_own = match kind {
+                "net" => isolation.network,
+                "cgroup" => true,
+                "user" => false,
+                _ => isolation.process,
+            };
+            let (ours, one, other) =
+                (namespace("self", kind), namespace(&one, kind), namespace(&other, kind));
+            assert_eq!(one != ours, is_own, "{kind} of {isolation:?}");
+            assert_eq!(one == other, kind != "cgroup", "{kind} of {isolation:?}");
+        }
+        assert_eq!(machine.inits().len(), usize::from(isolation.process), "{isolation:?}");
+        machine.free("web");
+        assert_eq!((machine.groups(), machine.inits()), (BTreeSet::new(), vec![]), "{isolation:?}");
+    }
+}
+
+#[test]
+fn namespaces_outlive_every_executable_and_end_with_the_cell() {
+    let Some(machine) = Machine::new("lasting") else { return };
+    for isolation in [NETWORK, BOTH] {
+        machine.allocate("web", isolation);
+        let kinds: Vec<&str> =
+            if isolation.process { [&PROCESS_NAMESPACES[..], &["net"]].concat() } else { vec!["net"] };
+        let namespaces = || {
+            let pid = machine.start("web", "job", "exec sleep 1000").pid.to_string();
+            let found: Vec<_> = kinds.iter().map(|kind| namespace(&pid, kind)).collect();
+            machine.stop("web", "job");
+            found
+        };
+        let first = namespaces();
+        // A new one would have another number: the kernel gives none twice as long as somebody looks.
+        let held: Vec<_> = machine.inits().iter().map(|init| namespace(&init.to_string(), "pid")).collect();
+        assert_eq!(namespaces(), first, "{isolation:?}");
+        let inits = machine.inits();
+        machine.free("web");
+        assert!(inits.iter().all(|init| !is_there(*init)), "{held:?} ends with the cell");
+    }
+}
+
+#[test]
+fn inside_there_are_only_the_cells_processes() {
+    let Some(machine) = Machine::new("processes") else { return };
+    machine.allocate("web", PROCESS);
+    let other = machine.start("web", "other", "exec sleep 1000");
+    let [outside, inside] = &pids(&status(other.pid, "NSpid"))[..] else { panic!("two pids") };
+    assert_eq!(*outside, other.pid, "the daemon's view is answered");
+
+    let list = machine.output("web", "echo $$; echo /proc/[0-9]*; cat /proc/1/comm; cat /proc/self/stat");
+    let lines: Vec<&str> = list.lines().collect();
+    let [shell, list, init, stat] = lines[..] else { panic!("four lines: {list}") };
+    let listed: BTreeSet<i32> =
+        list.split(' ').filter_map(|path| path.strip_prefix("/proc/")?.parse().ok()).collect();
+    assert_eq!(listed, BTreeSet::from([1, *inside, shell.parse().expect("a pid")]));
+    assert_eq!(init, "auraed-init");
+    assert!(!stat.starts_with(&other.pid.to_string()), "{stat}");
+    let sibling = machine.output("web", &format!("cat /proc/{inside}/comm"));
+    assert_eq!(sibling, "sleep\n", "executables see each other");
+    machine.free("web");
+}
+
+#[test]
+fn the_host_name_is_the_last_label() {
+    let Some(machine) = Machine::new("hostname") else { return };
+    let before = nix::unistd::gethostname().expect("a host name");
+    machine.allocate("web", NOTHING);
+    machine.allocate("web/Api-1", PROCESS);
+    assert_eq!(machine.output("web/Api-1", "cat /proc/sys/kernel/hostname"), "Api-1\n");
+    machine.output("web/Api-1", "echo changed > /proc/sys/kernel/hostname");
+    assert_eq!(machine.output("web/Api-1", "uname -n"), "changed\n", "it is theirs");
+    assert_eq!(machine.output("web", "uname -n").trim_end(), before.to_string_lossy());
+    assert_eq!(nix::unistd::gethostname().expect("a host name"), before);
+    machine.free("web/Api-1");
+    machine.free("web");
+}
+
+#[test]
+fn the_loopback_interface_answers_and_is_the_only_one() {
+    let Some(machine) = Machine::new("loopback") else { return };
+    for isolation in [NETWORK, BOTH] {
+        machine.allocate("web", isolation);
+        let pid = machine.start("web", "job", "exec sleep 1000").pid;
+        let devices = proc_file(pid, "net/dev");
+        let names: Vec<&str> =
+            devices.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+        assert_eq!(names, ["lo"], "{isolation:?}");
+        assert_eq!(machine.output("web", "ls /sys/class/net") == "lo\n", isolation.process);
+        let network = fs::File::open(format!("/proc/{pid}/ns/net")).expect("a namespace");
+        let answered = thread::spawn(move || {
+            // This thread alone, which ends here.
+            nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).expect("setns");
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
+            socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+            socket.send_to(b"ping", socket.local_addr().expect("address")).expect("send");
+            let mut answer = [0; 8];
+            socket.recv(&mut answer).expect("receive")
+        });
+        assert_eq!(answered.join().expect("no panic"), 4, "{isolation:?}");
+        machine.free("web");
+    }
+}
+
+#[test]
+fn nothing_above_the_cell_can_be_seen() {
+    let Some(machine) = Machine::new("view") else { return };
+    for isolation in [PROCESS, BOTH] {
+        machine.allocate("web", isolation);
+        machine.allocate("web/inner", NOTHING);
+        let all = "cat /proc/self/mountinfo /proc/self/cgroup /proc/1/cgroup /proc/1/cmdline /proc/mounts";
+        let seen = machine.output("web", all);
+        assert!(!seen.contains(&machine.config.slice), "{seen}");
+        let mounts = machine.output("web", "cat /proc/self/mountinfo");
+        let of_cgroups: Vec<&str> = mounts.lines().filter(|line| line.contains(" - cgroup")).collect();
+        let [cgroup] = of_cgroups[..] else { panic!("one mount of cgroups: {mounts}") };
+        assert!(cgroup.contains(" /sys/fs/cgroup ro,nosuid,nodev,noexec"), "{cgroup}");
+        assert_eq!(mounts.lines().filter(|line| line.contains(" - proc ")).count(), 1, "{mounts}");
+
+        let groups = machine.output("web", "cd /sys/fs/cgroup; ls -d */");
+        let groups: Vec<&str> = groups.lines().collect();
+        let [leaf, inner] = groups[..] else {
+            panic!("the leaf of the one who looks, and a cell: {groups:?}")
+        };
+        assert!(leaf.starts_with("exec_") && inner == "inner/", "{groups:?}");
+        // The cgroup namespace has its root in the leaf; what is mounted is the cell, which has the limits.
+        let places = machine.output("web", "cat /proc/self/cgroup");
+        assert!(places.lines().any(|line| line.ends_with(":/")), "{places}");
+        let refused = machine.output("web", "mkdir /sys/fs/cgroup/x; echo 0 > /sys/fs/cgroup/cgroup.procs");
+        assert_eq!(refused.matches("Read-only file system").count(), 2, "{refused}");
+        let sys = machine.output("web", "mkdir /sys/x 2>&1; cat /sys/kernel/uevent_seqnum && echo there");
+        assert!(sys.ends_with("there\n"), "{sys}");
+
+        // Not even by taking away what covers it.
+        let uncover = "for d in /sys/fs/cgroup /proc; do umount $d && echo uncovered && ls $d; done";
+        assert_eq!(machine.output("web", uncover), "uncovered\nuncovered\n");
+        machine.free("web/inner");
+        machine.free("web");
+    }
+}
+
+#[test]
+fn the_hosts_mounts_and_settings_stay() {
+    let Some(machine) = Machine::new("host") else { return };
+    let settings = || {
+        let files = [
+            "self/mountinfo",
+            "sys/kernel/hostname",
+            "sys/kernel/domainname",
+            "sys/kernel/shmmax",
+            "sys/net/ipv4/ip_forward",
+            "sys/net/ipv4/conf/all/forwarding",
+            "sys/net/ipv4/conf/lo/rp_filter",
+            "sys/net/ipv4/ip_local_port_range",
+            "self/net/dev",
+        ];
+        let read = |file: &str| fs::read_to_string(Path::new("/proc").join(file)).unwrap_or_default();
+        // Of the devices, only which there are: the counters move.
+        files.map(|file| match file {
+            "self/net/dev" => {
+                read(file).lines().filter_map(|l| Some(l.split_once(':')?.0.to_owned())).collect()
+            }
+            _ => read(file),
+        })
+    };
+    let before = settings();
+    machine.allocate("web", BOTH);
+    let folder = std::env::temp_dir().join(format!("{}-mount", machine.config.slice));
+    fs::create_dir(&folder).expect("mkdir");
+    let point = folder.display();
+    let change = format!(
+        "mount -t tmpfs inside {point} && : > {point}/file && echo 1 > /proc/sys/kernel/shmmax && \
+         echo name > /proc/sys/kernel/domainname && echo 1 > /proc/sys/net/ipv4/ip_forward && echo done"
+    );
+    assert_eq!(machine.output("web", &change), "done\n");
+    assert_eq!(
+        machine.output("web", &format!("ls {point}; cat /proc/sys/kernel/shmmax")),
+        "file\n1\n",
+        "it is all theirs"
+    );
+    assert_eq!((settings(), fs::read_dir(&folder).expect("list").count()), (before.clone(), 0));
+    machine.free("web");
+    assert_eq!(settings(), before);
+    fs::remove_dir(&folder).expect("rmdir");
+}
+
+#[test]
+fn a_system_v_segment_is_seen_in_its_cell_only() {
+    let Some(machine) = Machine::new("ipc") else { return };
+    machine.allocate("web", PROCESS);
+    let host = fs::read_to_string("/proc/sysvipc/msg").expect("queues");
+    let queues = machine.output("web", "cat /proc/sysvipc/msg /proc/sysvipc/shm /proc/sysvipc/sem");
+    assert_eq!(queues.lines().count(), 3, "headings alone: {queues}");
+    assert_eq!(fs::read_to_string("/proc/sysvipc/msg").expect("queues"), host);
+    machine.free("web");
+}
+
+#[test]
+fn orphans_are_reaped() {
+    let Some(machine) = Machine::new("orphans") else { return };
+    machine.allocate("web", PROCESS);
+    let (init, ready) = (machine.init(), "sh -c 'sleep 0.1 & sleep 1000 &'");
+    await_rest(init);
+    let wakes = status(init, "voluntary_ctxt_switches");
+    machine
+        .output("web", &format!("for i in 1 2 3 4 5 6 7 8; do (setsid {ready} &); done; sleep 0.05; true"));
+    // `output` has stopped the executable, and so the orphans: none is left, not even as a zombie.
+    assert_eq!(children_of(init), Vec::<i32>::new());
+    machine.start("web", "job", "(setsid sh -c 'exec sleep 0.2' &); exec sleep 1000");
+    eventually("it is inherited", || !children_of(init).is_empty());
+    eventually("it is reaped", || children_of(init).is_empty());
+    assert_eq!(status(init, "voluntary_ctxt_switches"), wakes, "the init sleeps on");
+    machine.free("web");
+}
+
+#[test]
+fn the_init_is_clean_and_small() {
+    let Some(machine) = Machine::new("init") else { return };
+    machine.allocate("web", BOTH);
+    let init = machine.init();
+    assert_eq!(proc_file(init, "environ"), "");
+    assert_eq!(proc_file(init, "cmdline"), "auraed-init\0web\0");
+    assert_eq!(proc_file(init, "comm"), "auraed-init\n");
+    assert_eq!(status(init, "Threads"), "1");
+    assert_eq!((status(init, "SigBlk"), status(init, "SigCgt")), ("0".repeat(16), "0".repeat(16)));
+    // SIGCHLD, so that the kernel reaps.
+    assert_eq!(status(init, "SigIgn"), format!("{:016x}", 1 << 16));
+    assert_eq!(fs::read_link(format!("/proc/{init}/cwd")).expect("cwd"), Path::new("/"));
+    let fds = fs::read_dir(format!("/proc/{init}/fd")).expect("fds").flatten();
+    let fds: Vec<_> = fds.map(|fd| fs::read_link(fd.path()).expect("link")).collect();
+    assert_eq!(fds, vec![Path::new("/dev/null"); 3]);
+
+    await_rest(init);
+    println!("private memory of an init: {} KiB", private_kib(init));
+    machine.output("web", "s=1; while [ $s -le 64 ]; do kill -$s 1; s=$((s + 1)); done; sleep 0.05");
+    assert_eq!(machine.init(), init, "it outlives what is sent to it from inside");
+    assert!(!status(init, "State").starts_with('T'));
+    machine.free("web");
+}
+
+/// Waits until the init has done the last that it ever does.
+fn await_rest(init: i32) {
+    let rests = || private_kib(init) <= 150 && status(init, "State").starts_with('S');
+    eventually("it has given its memory back, and sleeps", rests);
+}
+
+fn private_kib(pid: i32) -> u64 {
+    let rollup = proc_file(pid, "smaps_rollup");
+    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+    private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
+#[test]
+fn all_that_was_started_ends() {
+    let Some(machine) = Machine::new("ends") else { return };
+    machine.allocate("web", BOTH);
+    let command = "setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000 & wait' & exec sleep 1000";
+    for end in ["stop", "free"] {
+        let init = machine.init();
+        let inside = namespace(&init.to_string(), "pid");
+        let started = machine.start("web", "job", command);
+        let members = || {
+            let is_inside =
+                |pid: &i32| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|n| n == inside);
+            processes().into_iter().filter(is_inside).collect::<BTreeSet<i32>>()
+        };
+        eventually("five processes", || members().len() == 5);
+        let pids = members();
+        let grace = Duration::from_millis(100);
+        if end == "stop" {
+            let ending = machine.cells.stop(&cell_name("web"), &executable_name("job")).expect("stop");
+            machine.end(&ending, grace);
+            assert_eq!(members(), BTreeSet::from([init]), "the init stays");
+        } else {
+            machine.end(&machine.cells.free(&cell_name("web"), false).expect("free"), grace);
+        }
+        assert!(!is_there(started.pid));
+        let left = |pid: &&i32| **pid != init && is_there(**pid);
+        assert_eq!(pids.iter().filter(left).count(), 0, "{end}");
+    }
+    assert_eq!((machine.inits(), machine.groups()), (vec![], BTreeSet::new()));
+}
+
+#[test]
+fn what_was_daemonised_has_its_grace_period() {
+    let Some(machine) = Machine::new("grace") else { return };
+    machine.allocate("web", PROCESS);
+    let file = |name: &str| std::env::temp_dir().join(format!("{}-{name}", machine.config.slice));
+    let (ready, last) = (file("ready"), file("last"));
+    let command = format!(
+        "setsid sh -c 'trap \"sleep 0.3; : > {}; exit\" TERM; : > {}; while :; do sleep 0.02; done' & exec sleep 1000",
+        last.display(),
+        ready.display()
+    );
+    machine.start("web", "job", &command);
+    eventually("the trap is set", || ready.exists());
+    // The executable's own process ends at once.
+    machine.free("web");
+    assert!(last.exists(), "its init was ended before it");
+    for file in [ready, last] {
+        fs::remove_file(file).expect("remove");
+    }
+}
+
+#[test]
+fn a_failed_start_leaves_nothing() {
+    let no_shell = |config: &mut auraed::runtime::CellsConfig| config.shell = "/nonexistent/sh".into();
+    let Some(machine) = Machine::with("failed", no_shell) else { return };
+    for isolation in [NETWORK, PROCESS, BOTH] {
+        machine.allocate("web", isolation);
+        let before = (machine.groups(), machine.inits());
+        for _ in 0..3 {
+            let error =
+                machine.cells.start(&cell_name("web"), executable("job", "true")).expect_err("no shell");
+            assert_eq!(error.kind(), ErrorKind::FailedPrecondition, "{error}");
+            assert!(error.to_string().ends_with("exec /nonexistent/sh: ENOENT: No such file or directory"));
+        }
+        assert_eq!((machine.groups(), machine.inits()), before, "{isolation:?}");
+        for init in machine.inits() {
+            assert_eq!(children_of(init), Vec::<i32>::new());
+        }
+        machine.free("web");
+    }
+}
+
+#[test]
+fn a_cell_whose_init_fails_is_not_made() {
+    let few = |soft| Some(OpenFilesLimit { soft, hard: soft });
+    let missing = ("/nonexistent/auraed", None, "exec: ENOENT: No such file or directory");
+    let mute = ("/bin/sh", None, "start the cell's init: it ended");
+    // With the three streams and the socket one is left, which the cgroup takes.
+    let short = (env!("CARGO_BIN_EXE_auraed"), few(5), "read /proc/self/mountinfo: EMFILE");
+    for (program, open_files, expected) in [missing, mute, short] {
+        let change = |config: &mut auraed::runtime::CellsConfig| {
+            config.init = program.into();
+            config.open_files = open_files;
+        };
+        let Some(machine) = Machine::with("unmade", change) else { return };
+        let error = machine.cells.allocate(spec("web", BOTH)).expect_err("no init");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!((machine.groups(), machine.inits()), (BTreeSet::new(), vec![]));
+        assert_eq!(machine.cells.list(), []);
+        machine.allocate("web", NETWORK);
+        machine.free("web");
+    }
+}
+
+#[test]
+fn a_cell_whose_init_was_killed_says_so_and_can_be_freed() {
+    let Some(machine) = Machine::new("killed") else { return };
+    machine.allocate("web", PROCESS);
+    let started = machine.start("web", "job", "exec sleep 1000");
+    kill(Pid::from_raw(machine.init()), Signal::SIGKILL).expect("kill");
+    machine.wait_for_exit(&started);
+    let refused = || {
+        let error = machine.cells.start(&cell_name("web"), executable("late", "true")).expect_err("no init");
+        assert_eq!(error.kind(), ErrorKind::FailedPrecondition);
+        error.to_string()
+    };
+    eventually("it says so", || {
+        refused()
+            == "somebody has ended the init of cell \"web\", and its namespaces with it; free the cell and allocate it again"
+    });
+    machine.free("web");
+    assert_eq!((machine.groups(), machine.inits()), (BTreeSet::new(), vec![]));
+}
+
+#[test]
+fn a_frozen_cell_can_be_freed() {
+    let Some(machine) = Machine::new("frozen") else { return };
+    machine.allocate("web", BOTH);
+    let started = machine.start("web", "job", "exec sleep 1000");
+    let group = proc_file(started.pid, "cgroup");
+    let Some((_, place)) = group.lines().find_map(|line| line.strip_prefix("0::")?.rsplit_once("/web/"))
+    else {
+        machine.free("web");
+        return eprintln!("skipped: the freezer of cgroup v1 is another test's");
+    };
+    assert!(place.starts_with("exec_"));
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("a v2 mount");
+    let own = group.lines().find_map(|line| line.strip_prefix("0::/")?.strip_suffix(place)).expect("a place");
+    let point = Path::new(mount.split(' ').nth(4).expect("a mount point"));
+    fs::write(point.join(own).join("cgroup.freeze"), "1").expect("freeze");
+    // A frozen process does not see SIGTERM: it takes the whole grace period.
+    machine.end(&machine.cells.free(&cell_name("web"), false).expect("free"), Duration::ZERO);
+    assert!(!is_there(started.pid));
+    assert_eq!((machine.groups(), machine.inits()), (BTreeSet::new(), vec![]));
+}
+
+#[test]
+fn an_earlier_run_is_swept_away() {
+    let Some(machine) = Machine::new("swept") else { return };
+    machine.allocate("web", PROCESS);
+    let (init, started) = (machine.init(), machine.start("web", "job", "exec sleep 1000"));
+    let again = Cells::open(machine.config.clone()).expect("open");
+    assert_eq!((machine.groups(), again.list()), (BTreeSet::new(), vec![]));
+    // Zombies, of which this process is the parent: a daemon that died would have left them to another.
+    machine.wait_for_exit(&started);
+    eventually("it has ended", || try_proc_file(init, "stat").is_none_or(|stat| stat.contains(") Z ")));
+    machine.free("web");
+    assert!(!is_there(init));
+}
+
+#[test]
+fn killing_all_kills_inits_too() {
+    let Some(machine) = Machine::new("kill-all") else { return };
+    machine.allocate("web", BOTH);
+    let init = machine.init();
+    machine.cells.kill_all().expect("kill");
+    eventually("it has ended", || status(init, "State").starts_with('Z'));
+    machine.free("web");
+    assert!(!is_there(init));
+}
+
+#[test]
+fn a_cell_inside_has_namespaces_of_its_own_or_the_hosts() {
+    let Some(machine) = Machine::new("inside") else { return };
+    machine.allocate("a", BOTH);
+    machine.allocate("a/b", PROCESS);
+    machine.allocate("a/c", NOTHING);
+    let job = |cell: &str| machine.start(cell, "job", "exec sleep 1000").pid.to_string();
+    let (a, b, c) = (job("a"), job("a/b"), job("a/c"));
+    assert_ne!(namespace(&a, "pid"), namespace(&b, "pid"));
+    assert_eq!(namespace(&b, "net"), namespace("self", "net"));
+    assert_eq!(namespace(&c, "pid"), namespace("self", "pid"));
+    for cell in ["a/c", "a/b", "a"] {
+        machine.free(cell);
+    }
+}
+
+#[test]
+fn starts_from_many_threads_find_their_way() {
+    let Some(machine) = Machine::new("threads") else { return };
+    machine.allocate("web", BOTH);
+    let inside = namespace(&machine.init().to_string(), "pid");
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let (machine, inside) = (&machine, &inside);
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let name = format!("job {number} {round}");
+                    let started = machine.start("web", &name, "exec sleep 1000");
+                    assert_eq!(namespace(&started.pid.to_string(), "pid"), *inside);
+                    machine.stop("web", &name);
+                }
+            });
+        }
+    });
+    machine.free("web");
+}
+
+fn pids(text: &str) -> Vec<i32> {
+    text.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect()
+}
+
+/// All of the above with mounts that propagate, as systemd sets them up.
+#[test]
+fn all_with_shared_mounts() {
+    run_in_view("with shared mounts", "mount --make-rshared /");
+}
+
+/// All of the above with the v2 mount hidden.
+#[test]
+fn all_with_v1_alone() {
+    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
+    run_in_view("with v1 alone", &format!("umount {v2}"));
+}
+
+/// All of the above with nothing but the v2 mount.
+#[test]
+fn all_with_v2_alone() {
+    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
+    let aside = std::env::temp_dir().join(format!("aurae-isolation-{}-view", process::id()));
+    fs::create_dir_all(&aside).expect("mkdir");
+    let show = aside.display();
+    run_in_view(
+        "with v2 alone",
+        &format!(
+            "mount --bind {v2} {show} && umount -R /sys/fs/cgroup && mount --move {show} /sys/fs/cgroup"
+        ),
+    );
+    fs::remove_dir(&aside).expect("rmdir");
+}
+
+/// All of the above where a seccomp filter refuses clone3, as that of some container engines does.
+#[test]
+fn all_without_clone3() {
+    run_again("without clone3", rerun("exec \"$0\" \"$@\"").map(without_clone3));
+}
+
+fn v2_mounts() -> Vec<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+    let cgroups: Vec<&str> = mounts.lines().filter(|line| line.contains(" - cgroup")).collect();
+    let v2 = cgroups.iter().filter(|line| line.contains(" - cgroup2 "));
+    let points: Vec<String> = v2.filter_map(|line| line.split(' ').nth(4).map(str::to_owned)).collect();
+    if cgroups.len() > points.len() { points } else { Vec::new() }
+}
+
+/// Runs this test binary again in a mount namespace in which `change` has been made. The machine's mounts stay as they
+/// are.
+fn run_in_view(view: &str, change: &str) {
+    run_again(view, rerun(&format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"")));
+}
+
+/// The command that runs this test binary again, from `script`; `None` in the binary that it runs.
+fn rerun(script: &str) -> Option<process::Command> {
+    if std::env::var_os(RERUN).is_some() {
+        return None;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: needs root, for a mount namespace");
+        return None;
+    }
+    let mut command = process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(std::env::current_exe().expect("own path"));
+    command.args(["--skip", "all_with"]).env(RERUN, "1");
+    Some(command)
+}
+
+fn run_again(how: &str, command: Option<process::Command>) {
+    let Some(mut command) = command else { return };
+    let output = command.output().expect("unshare");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{how}:\n{text}");
+}
+
+/// Has the command run under a filter that answers ENOSYS to clone3 (seccomp(2)).
+fn without_clone3(mut command: process::Command) -> process::Command {
+    use nix::libc::{self, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+    use std::os::unix::process::CommandExt;
+    let statement = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut filter = [
+        // The number of the system call is the first word of seccomp_data.
+        statement(BPF_LD | BPF_W | BPF_ABS, 0, 0),
+        statement(BPF_JMP | BPF_JEQ | BPF_K, libc::SYS_clone3 as u32, 1),
+        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0),
+        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let install = move || {
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: one system call, which reads a filter that is valid for the call.
+        let installed = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+        nix::errno::Errno::result(installed).map(drop).map_err(Into::into)
+    };
+    // SAFETY: `install` makes one system call and allocates nothing.
+    unsafe { command.pre_exec(install) };
+    command
+}
