@@ -24,18 +24,33 @@ pub fn delegated(own: &Path) -> PathBuf {
 
 /// Has `directory` give its children those of [`CONTROLLERS`] that it has itself. Answers which these are.
 pub fn enable(directory: &Path) -> Result<Vec<&'static str>, Error> {
-    let offered = listed(&directory.join("cgroup.controllers"))?;
     let switch = directory.join("cgroup.subtree_control");
-    let mut enabled = listed(&switch)?;
-    for controller in offered.iter().filter(|c| !enabled.contains(c)) {
+    let enabled = listed(&switch)?;
+    let mut missing = listed(&directory.join("cgroup.controllers"))?;
+    missing.retain(|controller| !enabled.contains(controller));
+    for controller in &missing {
         // One at a time: they are refused for different reasons.
         match file::write(&switch, &format!("+{controller}")) {
             Ok(()) => {}
             Err(errno) => log::warn!("cannot turn on {controller} in {}: {errno}", switch.display()),
         }
     }
-    enabled = listed(&switch)?;
-    Ok(enabled)
+    if !missing.is_empty() && is_threaded(directory)? {
+        // Not before: a process that is root can enter it at any time.
+        let off: Vec<String> = missing.iter().map(|controller| format!("-{controller}")).collect();
+        file::write(&switch, &off.join(" ")).map_err(|errno| Error::File {
+            verb: "write",
+            path: switch.clone(),
+            errno,
+        })?;
+    }
+    listed(&switch)
+}
+
+/// Whether no process can enter the cgroups below, but for threads.
+fn is_threaded(directory: &Path) -> Result<bool, Error> {
+    let kind = file::read_if_there(&directory.join("cgroup.type"))?;
+    Ok(kind.is_some_and(|kind| kind.trim_end() != "domain"))
 }
 
 /// Makes the daemon's own cgroup one that may give controllers to its children; or says what hinders that.

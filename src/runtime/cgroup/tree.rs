@@ -194,7 +194,7 @@ impl Tree {
             if !wanted || *controller != Controller::V2 || given.contains(&name) {
                 return Ok(());
             }
-            let reason = missing_reason(Version::V2, parent.path());
+            let reason = withheld_reason(parent.path())?;
             Err(Error::ControllerMissing { limit, reason })
         };
         check(spec.cpu != CpuLimits::default(), &self.cpu, "cpu", CPU_LIMIT)?;
@@ -244,6 +244,16 @@ fn open_v2(made: &mut Made, own: &Path, base: &Path) -> Result<(Vec<&'static str
     made.create(base)?;
     let given = if hindrance.is_none() { delegate::enable(base)? } else { Vec::new() };
     Ok((given, hindrance))
+}
+
+/// Why a cell does not give a controller that it has, or ours does not.
+fn withheld_reason(directory: &Path) -> Result<String, Error> {
+    if group::processes_in(directory)?.is_empty() {
+        return Ok(missing_reason(Version::V2, directory));
+    }
+    // Only root can have moved them there.
+    let directory = directory.display();
+    Ok(format!("{directory} has processes itself, and may not give it as long as it has any; end them first"))
 }
 
 fn missing_reason(tracking: Version, own: &Path) -> String {
