@@ -204,8 +204,9 @@ with_runner() {
 # half of the time is waiting.
 suite() {
     local kernel status=0
-    cargo test --locked --no-run --lib --test runtime --test guest
+    cargo test --locked --no-run --lib --test runtime --test usage --test executables --test guest
     noting common --lib -- runtime:: sys::
+    noting common --test usage --test executables
     noting common --test guest -- --skip disabled::
     noting disabled --test guest -- disabled::
     noting 6.1 --test runtime
