@@ -6,6 +6,7 @@
 
 use super::super::error::Error;
 use super::{file, group};
+use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 
 /// The leaf of the daemon's own cgroup into which it moves itself.
@@ -32,7 +33,11 @@ pub fn enable(directory: &Path) -> Result<Vec<&'static str>, Error> {
         // One at a time: they are refused for different reasons.
         match file::write(&switch, &format!("+{controller}")) {
             Ok(()) => {}
-            Err(errno) => log::warn!("cannot turn on {controller} in {}: {errno}", switch.display()),
+            // Processes, or threads, are where none may be (cgroup-v2.rst); or it is not there after all.
+            Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP | Errno::ENOENT)) => {
+                log::warn!("cannot turn on {controller} in {}: {errno}", switch.display());
+            }
+            Err(errno) => return Err(Error::File { verb: "write", path: switch, errno }),
         }
     }
     if !missing.is_empty() && is_threaded(directory)? {
