@@ -12,6 +12,10 @@ exec </dev/null >/dev/ttyS1 2>&1
 
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
 mkdir /dev/shm /dev/mqueue /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
