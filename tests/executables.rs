@@ -238,6 +238,7 @@ fn a_program_is_looked_for_in_its_own_path() {
         ExecutableSpec { environment, ..direct(&["sleep", "1000"]) }
     };
     let started = machine.start(program(&[&empty, &locked, &full])).expect("start");
+    asleep(&started, "sleep");
     assert_eq!(link(started.pid, "exe"), full.join("sleep"));
     machine.signal("job", "KILL", false).expect("signal");
     machine.wait(&started);
@@ -257,6 +258,7 @@ fn a_program_is_looked_for_in_its_own_path() {
             ..direct(&[name, "1000"])
         };
         let started = machine.start(here).expect("start");
+        asleep(&started, "sleep");
         assert_eq!(link(started.pid, "exe"), full.join("sleep"));
         machine.signal("job", "KILL", false).expect("signal");
         machine.wait(&started);

@@ -68,7 +68,8 @@ impl Machine {
     /// Starts a process that ignores SIGTERM, and does so by now.
     fn start_stubborn(&self, cell: &str, name: &str) -> Started {
         let ready = std::env::temp_dir().join(format!("{}-ready", self.config.slice));
-        let command = format!("trap '' TERM; : > {}; while :; do sleep 0.05; done", ready.display());
+        // The program inherits what the shell ignores.
+        let command = format!("trap '' TERM; : > {}; exec sleep 1000", ready.display());
         let started = self.start(cell, name, &command);
         eventually("the trap is set", || ready.exists());
         fs::remove_file(&ready).expect("remove");

@@ -285,7 +285,11 @@ fn a_failed_allocate_leaves_nothing() {
         machine.cells.allocate(limited("outer")).expect("allocate");
         for name in ["a", "outer/inner"] {
             let allocate = |machine: &Machine| machine.cells.allocate(limited(name));
-            let failed = machine.fail_each("allocate", allocate, |machine| machine.free(name).expect("free"));
+            let each =
+                || machine.fail_each("allocate", allocate, |machine| machine.free(name).expect("free"));
+            // On v2 the parent gives its controllers at the first of them and from then on: the calls become fewer meanwhile,
+            // and some are passed over.
+            let failed = [each(), each()].concat();
             assert!(failed.contains(&"make a cgroup"), "{failed:?}");
         }
     });

@@ -7,6 +7,7 @@
 use super::super::error::Error;
 use super::controllers::ControllerSet;
 use super::{Version, file, group};
+use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 
 /// The leaf of the daemon's own cgroup into which it moves itself.
@@ -22,7 +23,7 @@ pub fn delegated(own: &Path) -> PathBuf {
 
 /// Has `directory` give its children those of `wanted` that it has itself. Answers which it gives.
 ///
-/// The directory must have no processes: the kernel would make what is below `domain threaded` without a word.
+/// None where the directory has processes: the kernel would make what is below `domain threaded` without a word.
 pub fn enable(directory: &Path, wanted: ControllerSet) -> Result<ControllerSet, Error> {
     let switch = directory.join("cgroup.subtree_control");
     let given = ControllerSet::listed(&switch)?;
@@ -36,10 +37,30 @@ pub fn enable(directory: &Path, wanted: ControllerSet) -> Result<ControllerSet, 
         // One at a time: they are refused for different reasons.
         match file::write(&switch, &format!("+{name}")) {
             Ok(()) => {}
-            Err(errno) => log::warn!("cannot turn on {name} in {}: {errno}", switch.display()),
+            // Processes, or threads, are where none may be (cgroup-v2.rst); or it is not there after all.
+            Err(errno @ (Errno::EBUSY | Errno::EOPNOTSUPP | Errno::ENOENT)) => {
+                log::warn!("cannot turn on {name} in {}: {errno}", switch.display());
+            }
+            Err(errno) => return Err(Error::File { verb: "write", path: switch, errno }),
         }
     }
+    if is_threaded(directory)? {
+        // Not before: a process that is root can enter it at any time.
+        let off: Vec<String> =
+            missing.iter().map(|controller| format!("-{}", controller.name(Version::V2))).collect();
+        file::write(&switch, &off.join(" ")).map_err(|errno| Error::File {
+            verb: "write",
+            path: switch.clone(),
+            errno,
+        })?;
+    }
     ControllerSet::listed(&switch)
+}
+
+/// Whether no process can enter the cgroups below, but for threads.
+fn is_threaded(directory: &Path) -> Result<bool, Error> {
+    let kind = file::read_if_there(&directory.join("cgroup.type"))?;
+    Ok(kind.is_some_and(|kind| kind.trim_end() != "domain"))
 }
 
 /// Makes the daemon's own cgroup one that may give controllers to its children; or says what hinders that.

@@ -277,7 +277,7 @@ impl Tree {
         let parent = name.parent().map_or_else(|| self.tracking.clone(), |parent| self.cell(&parent));
         let given = delegate::enable(parent.path(), on_v2)?;
         match on_v2.iter().find(|controller| needed.contains(*controller) && !given.contains(*controller)) {
-            Some(missing) => Err(missing.missing(Version::V2, &not_delegated(parent.path()))),
+            Some(missing) => Err(missing.missing(Version::V2, &withheld_reason(parent.path())?)),
             None => Ok(()),
         }
     }
@@ -386,6 +386,16 @@ fn open_v2(made: &mut Made, own: &Path, base: &Path) -> Result<(ControllerSet, O
         Some(_) => ControllerSet::default(),
     };
     Ok((given, hindrance))
+}
+
+/// Why a cell does not give a controller that it has, or ours does not.
+fn withheld_reason(directory: &Path) -> Result<String, Error> {
+    if group::processes_in(directory)?.is_empty() {
+        return Ok(not_delegated(directory));
+    }
+    // Only root can have moved them there.
+    let directory = directory.display();
+    Ok(format!("{directory} has processes itself, and may not give it as long as it has any; end them first"))
 }
 
 /// Directories made by an operation that is not complete: removed in reverse unless it says that it is.

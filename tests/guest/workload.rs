@@ -1,0 +1,117 @@
+//! What a workload may do to its own cgroups, as root may: whatever it does, it can be stopped and its cell freed.
+
+use auraed::grpc::status::Code;
+use auraed::proto::aurae::runtime::v0::Cell;
+
+use crate::machine::*;
+
+/// Has `mischief` done to a stubborn process in the cell `web`, by its pid and its leaf; then stops it, frees the cell,
+/// and asserts that both are gone.
+fn ends_after(test: &str, mischief: impl Fn(&Daemon, i32, &Group)) {
+    let group = OwnGroup::new(test);
+    let daemon = Daemon::start(test, &group);
+    for by_free in [false, true] {
+        daemon.allocate(cell("web")).expect("allocate");
+        let pid = daemon.run_stubborn("web", "job");
+        mischief(&daemon, pid, &group_of(pid));
+        if !by_free {
+            daemon.stop("web", "job").expect("stop");
+            assert!(is_gone(pid));
+        }
+        daemon.free("web").expect("free");
+        assert!(is_gone(pid));
+        assert_eq!(daemon.base().children(), []);
+    }
+    daemon.end();
+}
+
+/// As libvirt does for the threads of virtual processors.
+#[test]
+fn a_threaded_cgroup_below_the_leaf() {
+    ends_after("threaded-below", |_, _, leaf| {
+        leaf.child("in").make();
+        leaf.child("in").write("cgroup.type", "threaded");
+        assert_eq!(leaf.read("cgroup.type"), "domain threaded");
+    });
+}
+
+#[test]
+fn a_threaded_cgroup_below_the_leaf_with_the_process_in_it() {
+    ends_after("threaded-in", |_, pid, leaf| {
+        leaf.child("in").make();
+        leaf.child("in").write("cgroup.type", "threaded");
+        leaf.child("in").write("cgroup.threads", &pid.to_string());
+        assert_eq!(group_of(pid), leaf.child("in"));
+    });
+}
+
+/// Its processes then are in the cell's `cgroup.procs`, and its own cannot be read.
+#[test]
+fn a_leaf_that_is_threaded_itself() {
+    ends_after("threaded-leaf", |daemon, pid, leaf| {
+        // The kernel lets none but an empty leaf become one.
+        Group::root().write("cgroup.procs", &pid.to_string());
+        leaf.write("cgroup.type", "threaded");
+        leaf.write("cgroup.procs", &pid.to_string());
+        assert_eq!(daemon.group("web").read("cgroup.type"), "domain threaded");
+        assert!(daemon.group("web").pids().contains(&pid));
+    });
+}
+
+#[test]
+fn a_subgroup_with_the_process_in_it() {
+    ends_after("subgroup", |_, pid, leaf| {
+        leaf.child("in").make();
+        leaf.child("in").write("cgroup.procs", &pid.to_string());
+    });
+}
+
+#[test]
+fn a_frozen_leaf() {
+    ends_after("frozen-leaf", |_, _, leaf| leaf.write("cgroup.freeze", "1"));
+}
+
+/// Out of its leaf, into the cell: what gives controllers would no longer take it.
+#[test]
+fn a_process_that_moves_up_into_its_cell() {
+    ends_after("moves-up", |daemon, pid, _| daemon.group("web").write("cgroup.procs", &pid.to_string()));
+}
+
+/// As above, and the cell is to give controllers then.
+#[test]
+fn a_process_in_the_cell_itself_keeps_limits_from_inner_cells() {
+    let group = OwnGroup::new("in-the-way");
+    let daemon = Daemon::start("in-the-way", &group);
+    daemon.allocate(cell("web")).expect("allocate");
+    let pid = daemon.run("web", "job", "exec sleep 1000");
+    daemon.group("web").write("cgroup.procs", &pid.to_string());
+    let refused = daemon.allocate(Cell { cpuset: cpus("0"), ..cell("web/in") }).expect_err("no controller");
+    assert_eq!(refused.code, Code::FailedPrecondition, "{refused}");
+    assert!(refused.message.contains("has processes itself"), "{refused}");
+    assert!(!daemon.group("web/in").exists());
+    assert_eq!(daemon.group("web").read("cgroup.type"), "domain");
+    daemon.allocate(cell("web/in")).expect("without limits");
+    daemon.run("web/in", "job", "exec sleep 1000");
+    daemon.free("web/in").expect("free");
+    daemon.free("web").expect("free");
+    assert!(is_gone(pid));
+    daemon.end();
+}
+
+/// The kernel keeps the rule itself when the cell gives controllers.
+#[test]
+fn a_cell_that_gives_controllers_takes_no_process() {
+    let group = OwnGroup::new("no-process");
+    let daemon = Daemon::start("no-process", &group);
+    daemon.allocate(cell("web")).expect("allocate");
+    daemon.allocate(Cell { cpuset: cpus("0"), ..cell("web/in") }).expect("allocate");
+    let pid = daemon.run("web", "job", "exec sleep 1000");
+    assert!(daemon.group("web").try_write("cgroup.procs", &pid.to_string()).is_err());
+    assert_tidy(&group);
+    for name in ["web", "web/in"] {
+        daemon.run(name, "next", "exec sleep 1000");
+    }
+    daemon.stop("web", "job").expect("stop");
+    assert!(is_gone(pid));
+    daemon.end();
+}
