@@ -11,6 +11,7 @@ use super::names::CellName;
 use super::spec::CellSpec;
 use crate::init::{Orders, REPORT_BYTES_MAX, Report};
 use crate::limits::INIT_TIMEOUT;
+use crate::sys::failpoint::check;
 use crate::sys::namespaces::{self as sys, new_network};
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
@@ -153,8 +154,7 @@ impl Init {
 
     fn launch(launcher: &Launcher, spec: &CellSpec, leaf: &Group) -> Result<(Self, UnixStream), Error> {
         let network = spec.isolation.network;
-        let (ours, theirs) = UnixStream::pair()
-            .map_err(|error| failed(&spec.name, "make a socket", Some(errno_of(&error))))?;
+        let (ours, theirs) = pair().map_err(|errno| failed(&spec.name, "make a socket", Some(errno)))?;
         let entered = (!launcher.born_in_leaf()).then(|| leaf.path().join("cgroup.procs"));
         let namespaces = sys::Namespaces::New { network };
         let destination = Destination { leaf, join: entered.into_iter().collect(), namespaces };
@@ -165,9 +165,11 @@ impl Init {
 
     /// Tells it what to do, and waits until it is done. `None` when it has ended without a word.
     fn report(&self, mut socket: UnixStream, orders: &Orders) -> io::Result<Option<Report>> {
+        check("tell the init")?;
         socket.set_read_timeout(Some(INIT_TIMEOUT))?;
         socket.write_all(&orders.encode())?;
         socket.shutdown(Shutdown::Write)?;
+        check("hear of the init")?;
         let mut report = Vec::new();
         socket.take(REPORT_BYTES_MAX as u64).read_to_end(&mut report)?;
         Ok(Report::decode(&report))
@@ -186,6 +188,11 @@ impl Init {
             None => log::warn!("the init {} of a cell that was not made does not end", self.child.pid),
         }
     }
+}
+
+fn pair() -> Result<(UnixStream, UnixStream), Errno> {
+    check("make a socket")?;
+    UnixStream::pair().map_err(|error| errno_of(&error))
 }
 
 /// The init has ended before it read its orders.
