@@ -37,10 +37,10 @@ fn answers_are_text_for_people() {
         assert_eq!(daemon.answer(arguments), expected, "{arguments}");
     }
     let expected = "\
-NAME       PID   STATE    CPU   MEM    PIDS  DETAILS
-web              frozen   1.2s  12.3M  -     cpu-weight 200, cpus 0-1
+NAME        PID  STATE     CPU    MEM  PIDS  DETAILS
+web              frozen   1.2s  12.3M     -  cpu-weight 200, cpus 0-1
   sleeper  4711  running                     naps
-  web/api                 -     -      -
+  web/api                    -      -     -
 ";
     assert_eq!(daemon.answer("cell list"), expected);
     assert_eq!(daemon.answer("cell get web"), expected);
@@ -81,7 +81,7 @@ fn the_daemon_gets_what_was_typed() {
     assert_eq!(daemon.last(), format!("{:?}", CellServiceAllocateRequest { cell: Some(cell) }));
 
     let updated = daemon.answer("cell update web --pids-max 7 --memory-max 64M --clear cpu.max");
-    assert_eq!(updated, "updated web: memory-max 67108864, pids-max 7\n");
+    assert_eq!(updated, "updated web: memory-max 64M, pids-max 7\n");
     let memory = MemoryController { max: Some(64 << 20), ..MemoryController::default() };
     let cell = Cell {
         name: "web".to_owned(),

@@ -72,12 +72,22 @@ pub fn usage_error(usage: &UsageError) {
     });
 }
 
+/// Where the cells of a column line up.
+#[derive(Clone, Copy, Debug)]
+pub enum Side {
+    Left,
+    Right,
+}
+
 /// Rows of cells as lines of aligned columns, two spaces apart.
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn columns<const N: usize>(rows: &[[String; N]], sides: [Side; N]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(widths).zip(sides).map(|((cell, width), side)| match side {
+            Side::Left => format!("{cell:<width$}"),
+            Side::Right => format!("{cell:>width$}"),
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -123,7 +133,8 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_longest_cell() {
         let rows = [["a", "ü", "x"], ["bbb", "", ""], ["", "22", "y"]].map(|row| row.map(str::to_owned));
-        assert_eq!(columns(&rows), "a    ü   x\nbbb\n     22  y\n");
+        let sides = [Side::Left, Side::Right, Side::Left];
+        assert_eq!(columns(&rows, sides), "a     ü  x\nbbb\n     22  y\n");
     }
 
     #[test]
