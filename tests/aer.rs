@@ -284,6 +284,26 @@ fn the_timeout_starts_after_the_grace_period() {
 }
 
 #[test]
+fn whoever_waits_at_a_terminal_is_told_for_what() {
+    let daemon = Daemon::start();
+    let at_terminal = |arguments: &str| {
+        let aer = format!("{} --socket {}", env!("CARGO_BIN_EXE_aer"), daemon.directory.socket().display());
+        // Gives it a terminal for stdin, stdout and stderr, all in one.
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &format!("{aer} {arguments}"), "/dev/null"]).stdin(Stdio::null());
+        let output = script.output().expect("script of bsdutils runs");
+        assert_eq!(output.status.code(), Some(0), "{arguments}");
+        text(&output.stdout).replace("\r\n", "\n")
+    };
+    let told = "waiting for x in web to end; what is left after 1500 ms is killed\nstopped x in web\n";
+    assert_eq!(at_terminal("cell stop web x --grace-ms 1500"), told);
+    assert_eq!(at_terminal("cell stop web x --grace-ms 1500 --json"), "{}\n");
+    assert_eq!(at_terminal("cell stop web x --grace-ms 0"), "stopped x in web\n");
+    // In a pipe nothing is said: `answer` looks at all of stderr.
+    assert_eq!(daemon.answer("cell stop web x --grace-ms 1500"), "stopped x in web\n");
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_failure_but_a_full_disk_is() {
     let daemon = Daemon::start();
     let (reader, writer) = io::pipe().expect("pipe");

@@ -79,6 +79,25 @@ impl CellCommand {
         }
     }
 
+    /// What is waited for, if this may take its time: in a sentence, without its first word.
+    pub fn waits_for(&self) -> Option<String> {
+        match &self.verb {
+            Verb::Stop(verb) => Some(format!(
+                "{} in {} to end; {}",
+                shown(&verb.name),
+                shown(&verb.cell),
+                killed(verb.grace_ms)
+            )),
+            Verb::Free(verb) => {
+                Some(format!("all in {} to end; {}", shown(&verb.cell), killed(verb.grace_ms)))
+            }
+            Verb::Wait(verb) => Some(verb.waits_for()),
+            Verb::Freeze(verb) => Some(format!("all in {} to stand still", shown(&verb.cell))),
+            Verb::Allocate(_) | Verb::Update(_) | Verb::Start(_) | Verb::Signal(_) => None,
+            Verb::Thaw(_) | Verb::List(_) | Verb::Get(_) => None,
+        }
+    }
+
     /// It takes as long as a program runs.
     pub fn is_patient(&self) -> bool {
         matches!(self.verb, Verb::Wait(_))
@@ -479,6 +498,14 @@ impl Thaw {
         let text = format!("thawed {}\n", shown(&self.cell));
         cells.thaw(&api::CellServiceThawRequest { cell_name: self.cell }).await?;
         Ok(Answer::new(json::empty(), text))
+    }
+}
+
+/// What follows SIGTERM.
+fn killed(grace_ms: Option<u32>) -> String {
+    match grace_ms {
+        Some(ms) => format!("what is left after {ms} ms is killed"),
+        None => "what is left after the daemon's grace period is killed".to_owned(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What reaches the user: answers on stdout, errors on stderr, both as text or as JSON.
 //!
-//! The text is the same on a terminal and in a pipe, and has no colours.
+//! The text is the same on a terminal and in a pipe, and has no colours. Only what is said while one waits is for
+//! terminals alone.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use auraed::grpc::status::{Code, Status, Violation};
@@ -77,6 +78,13 @@ pub fn usage_error(usage: &UsageError) {
 pub enum Side {
     Left,
     Right,
+}
+
+/// Says on stderr what is waited for, to a person who watches.
+pub fn progress(text: &str, form: Form) {
+    if form == Form::Text && io::stderr().is_terminal() {
+        complain(text);
+    }
 }
 
 /// Rows of cells as lines of aligned columns, two spaces apart.
