@@ -166,6 +166,8 @@ fn waiting_ends_as_the_program_did() {
     let daemon = Daemon::start();
     let crash = r#"{"exitSignal":11,"pid":4711,"restarts":2}"#;
     let crash: serde_json::Value = serde_json::from_str(crash).expect("the test holds JSON");
+    let hog = r#"{"exitSignal":9,"oomKilled":true,"oomCellName":"web","pid":4711}"#;
+    let hog: serde_json::Value = serde_json::from_str(hog).expect("the test holds JSON");
     for (arguments, code, stdout, stderr) in [
         ("cell wait web 0", 0, "0 in web exited with 0\n".to_owned(), ""),
         ("cell wait web 77", 77, "77 in web exited with 77\n".to_owned(), ""),
@@ -177,6 +179,7 @@ fn waiting_ends_as_the_program_did() {
             "hog in web/api killed by SIGKILL\n".to_owned(),
             "killed: out of memory (limit of cell web)\n",
         ),
+        ("cell wait web/api hog --json", 137, format!("{hog:#}\n"), ""),
     ] {
         let output = daemon.run(arguments.split(' '));
         let got = (output.status.code(), text(&output.stdout), text(&output.stderr));

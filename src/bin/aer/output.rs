@@ -23,7 +23,7 @@ pub struct Answer {
     pub json: Value,
     /// Whole lines.
     pub text: String,
-    /// What to say on stderr beside it: nothing, or whole lines.
+    /// What to say to people on stderr beside it: nothing, or whole lines. The JSON form has all of it.
     pub remark: String,
     /// To exit with, once it is printed; 0 when it is what the user hoped for.
     pub exit_code: u8,
@@ -41,7 +41,9 @@ pub fn answer(answer: &Answer, form: Form) -> ExitCode {
         Form::Text => print(&answer.text),
         Form::Json => print(&format!("{:#}\n", answer.json)),
     };
-    complain(&answer.remark);
+    if form == Form::Text {
+        complain(&answer.remark);
+    }
     if answer.exit_code == 0 { printed } else { ExitCode::from(answer.exit_code) }
 }
 
