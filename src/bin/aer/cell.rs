@@ -262,16 +262,16 @@ with_limits! {
         name = "update",
         help_triggers("-h", "--help"),
         usage = "<name> [<limits>] [--clear <limit>]...",
-        example = "aer cell update web --cpu-weight 50 --memory-max 128M\naer cell update web --clear cpu.max --clear io.max",
+        example = "aer cell update web --cpu-weight 50 --memory-max 128M\naer cell update web --clear cpu-max --clear io-max",
         note = "All of it is changed, or nothing. What is not given stays as it is; of --io-max,\nthe devices that are not named.",
-        note = "Limits to clear: cpu.weight cpu.max cpuset.cpus cpuset.mems memory.min memory.low\nmemory.high memory.max memory.swap_max pids.max io.weight io.max"
+        note = "Limits are cleared by the names of their flags. cpu-max takes cpu-period with it,\nio-max all devices. The API's names, as cpu.max and cpuset.cpus, do, too."
     )]
     struct Update {
         /// the cell
         #[argh(positional, arg_name = "name")]
         name: String,
 
-        /// a limit to take away, as memory.max; may be repeated
+        /// a limit to take away, as memory-max; may be repeated
         #[argh(option)]
         clear: Vec<String>,
     }
@@ -288,8 +288,19 @@ impl Update {
     }
 
     fn request(mut self) -> api::CellServiceUpdateRequest {
-        let clear = std::mem::take(&mut self.clear);
+        let clear = std::mem::take(&mut self.clear).into_iter().map(api_name).collect();
         api::CellServiceUpdateRequest { cell: Some(self.cell()), clear }
+    }
+}
+
+/// What the API calls the limit of a flag. Any other name is for the daemon to judge.
+fn api_name(flag: String) -> String {
+    match flag.as_str() {
+        "cpus" | "mems" => format!("cpuset.{flag}"),
+        "memory-swap-max" => "memory.swap_max".to_owned(),
+        "cpu-weight" | "cpu-max" | "memory-min" | "memory-low" | "memory-high" | "memory-max"
+        | "pids-max" | "io-weight" | "io-max" => flag.replacen('-', ".", 1),
+        _ => flag,
     }
 }
 
@@ -601,12 +612,23 @@ mod tests {
 
     #[test]
     fn an_update_sets_and_clears() {
-        let arguments = ["update", "web", "--clear", "cpu.max", "--pids-max", "7", "--clear", "io.max"];
+        let arguments = ["update", "web", "--clear", "cpu.max", "--pids-max", "7", "--clear", "io-max"];
         let request = match CellCommand::from_args(&["aer", "cell"], &arguments).expect("right").verb {
             Verb::Update(update) => update.request(),
             other => panic!("{other:?}"),
         };
         assert_eq!(request.clear, ["cpu.max", "io.max"]);
+        for (flag, name) in [
+            ("cpus", "cpuset.cpus"),
+            ("mems", "cpuset.mems"),
+            ("memory-swap-max", "memory.swap_max"),
+            ("memory-max", "memory.max"),
+            ("cpu-weight", "cpu.weight"),
+            ("memory.max", "memory.max"),
+            ("frob-it", "frob-it"),
+        ] {
+            assert_eq!(api_name(flag.to_owned()), name);
+        }
         let pids = Some(api::PidsController { max: Some(7) });
         assert_eq!(request.cell, Some(api::Cell { name: "web".to_owned(), pids, ..api::Cell::default() }));
     }
