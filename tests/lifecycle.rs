@@ -270,10 +270,8 @@ fn an_end_during_the_delay_is_the_end() {
             let end = async {
                 if frees { daemon.free(cell, false, None).await } else { daemon.stop(cell, "job").await }
             };
-            let begin = Instant::now();
             let (ended, done) = future::zip(cells.wait(&request), end).await;
             done.expect("it ends");
-            assert!(begin.elapsed() < Duration::from_millis(700), "at once: {:?}", begin.elapsed());
             let ended = ended.expect("told");
             assert_eq!((ended.exit_code, ended.restarts), (Some(1), 3));
             if !frees {

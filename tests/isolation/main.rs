@@ -116,7 +116,9 @@ fn the_loopback_interface_answers_and_is_the_only_one() {
         let names: Vec<&str> =
             devices.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
         assert_eq!(names, ["lo"], "{isolation:?}");
-        assert_eq!(machine.output("web", "ls /sys/class/net") == "lo\n", isolation.process);
+        // Without mounts of its own it is shown those of this machine, which may have none but lo, too.
+        let shown = machine.output("web", "ls /sys/class/net");
+        assert!(shown == "lo\n" || !isolation.process, "{shown}");
         let network = fs::File::open(format!("/proc/{pid}/ns/net")).expect("a namespace");
         let answered = thread::spawn(move || {
             // This thread alone, which ends here.
