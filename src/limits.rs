@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Reads (of a key, a length, a value) that it takes to decode a request. The largest that is not refused takes some
+/// 21 000; without a bound, a list of empty items would become forty times as large as its message.
+pub const REQUEST_READS_MAX: usize = 32 << 10;
 /// All request bytes that peers make us hold, over all streams: messages that are not whole yet, that are being
 /// inflated, and those whose call has not ended. A message of the largest size always fits a few times; more is
 /// refused with RESOURCE_EXHAUSTED instead of growing.
@@ -26,6 +29,8 @@ pub const GZIP_BYTES_MAX: usize = 1 << 20;
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
 const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
+// An argument takes three reads, a variable eight, and a quarter more is left for all else.
+const _: () = assert!(REQUEST_READS_MAX >= (ARGUMENTS_MAX * 3 + ENVIRONMENT_MAX * 8) * 5 / 4);
 const _: () = assert!(GZIP_WORTH_TRYING_BYTES < GZIP_BYTES_MAX);
 const _: () = assert!(HEADER_LIST_SOFT_BYTES_MAX < HEADER_LIST_BYTES_MAX as usize);
 
@@ -153,6 +158,9 @@ const STREAM_BYTES: usize = (2 << 10) + HEADER_LIST_SOFT_BYTES_MAX;
 const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 /// Binary, threads, executor (measured: 2.3 MB resident when idle).
 const IDLE_BYTES: usize = 3 << 20;
+/// What a request is decoded into before its fields are checked, one at a time: 88 bytes for every second read, and the
+/// bytes themselves once more.
+const DECODED_BYTES: usize = REQUEST_READS_MAX / 2 * 88 + REQUEST_BYTES_MAX;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
 /// What we remember of a cell, its name at its longest, and all devices limited that may be.
@@ -166,6 +174,7 @@ pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
     + STREAMS_MAX * (STREAM_BYTES + STREAM_ANSWER_BYTES)
     + REQUEST_BYTES_HELD_MAX
+    + DECODED_BYTES
     + ANSWER_BYTES_HELD_MAX
     + POOL_QUEUE_MAX * JOB_BYTES
     + CELLS_MAX * CELL_BYTES
