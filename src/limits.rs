@@ -163,10 +163,21 @@ const IDLE_BYTES: usize = 3 << 20;
 const DECODED_BYTES: usize = REQUEST_READS_MAX / 2 * 88 + REQUEST_BYTES_MAX;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
-/// What we remember of a cell, its name at its longest, and all devices limited that may be.
-const CELL_BYTES: usize = (1 << 10) + IO_DEVICES_MAX * 128;
-/// What we remember of an executable, names at their longest, and its watch.
-const EXECUTABLE_BYTES: usize = 3 << 10;
+/// What we remember of a cell, its name at its longest, its init, and all devices limited that may be; the nodes of maps
+/// half full.
+const CELL_BYTES: usize = (2 << 10) + IO_DEVICES_MAX * 192;
+/// What we remember of an executable, name and description at their longest, and its watch.
+const EXECUTABLE_BYTES: usize = 4 << 10;
+
+/// Descriptors when every bound is reached at once. A cell has one if it is isolated, an executable one while it runs, and
+/// both one more while they are ended, or when their end was given up; whoever ends one has three beside that, and who
+/// signals the processes of one a batch. All else has a few dozen.
+pub const DESCRIPTORS_MAX: u64 = (CONNECTIONS_MAX
+    + SOCKETS_MAX
+    + 2 * (CELLS_MAX + EXECUTABLES_MAX)
+    + 3 * ENDS_MAX
+    + POOL_THREADS * (SIGNAL_BATCH + 16)
+    + 64) as u64;
 
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
@@ -200,6 +211,7 @@ pub fn table() -> String {
         ("pool threads", POOL_THREADS.to_string()),
         ("pool queue", POOL_QUEUE_MAX.to_string()),
         ("control frames per second", CONTROL_FRAMES_PER_SECOND.to_string()),
+        ("descriptors at worst", DESCRIPTORS_MAX.to_string()),
         ("memory at worst", kib(WORST_CASE_BYTES)),
     ];
     rows.iter().map(|(name, value)| format!("{name:28} {value:>12}\n")).collect()
@@ -256,7 +268,7 @@ pub const CELLS_MAX: usize = 4096;
 /// Executables in one cell, exited ones whose name is not yet released included.
 pub const EXECUTABLES_PER_CELL_MAX: usize = 1024;
 
-/// Executables in all cells. Each holds a descriptor while it runs, and at most 1.6 KiB of names and state: 6.4 MiB in all.
+/// Executables in all cells. Each holds a descriptor while it runs, and at most [`EXECUTABLE_BYTES`].
 pub const EXECUTABLES_MAX: usize = 4096;
 
 /// What is kept of executables in order to start them again, over all of them: some thousand ordinary ones, or ten with
