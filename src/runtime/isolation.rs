@@ -11,6 +11,7 @@ use super::names::CellName;
 use super::spec::CellSpec;
 use crate::init::{Orders, REPORT_BYTES_MAX, Report};
 use crate::limits::INIT_TIMEOUT;
+use crate::sys::failpoint::check;
 use crate::sys::namespaces::{self as sys, new_network};
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
@@ -153,8 +154,9 @@ impl Init {
 
     fn launch(launcher: &Launcher, spec: &CellSpec, leaf: &Group) -> Result<(Self, UnixStream), Error> {
         let network = spec.isolation.network;
-        let (ours, theirs) = UnixStream::pair()
-            .map_err(|error| failed(&spec.name, "make a socket", Some(errno_of(&error))))?;
+        let no_socket = |errno| failed(&spec.name, "make a socket", Some(errno));
+        check("make a socket").map_err(no_socket)?;
+        let (ours, theirs) = UnixStream::pair().map_err(|error| no_socket(errno_of(&error)))?;
         let entered = (!launcher.born_in_leaf()).then(|| leaf.path().join("cgroup.procs"));
         let namespaces = sys::Namespaces::New { network };
         let destination = Destination { leaf, join: entered.into_iter().collect(), namespaces };

@@ -4,6 +4,7 @@
 //! not become a program yet does it; see [`super::spawn`].
 
 use super::clone::{self, Birth};
+use super::failpoint::check;
 use super::pidfd;
 use super::signals::AllBlocked;
 use super::stack::Stack;
@@ -66,6 +67,7 @@ fn isolated(network: bool) -> libc::c_int {
 pub fn new_network() -> Result<OwnedFd, (&'static str, Errno)> {
     let maker = NetworkMaker::default();
     let failed = |errno| (NETWORK_STEPS[0], errno);
+    check("make a network").map_err(failed)?;
     let stack = Stack::new().map_err(failed)?;
     let birth = Birth { cgroup: None, flags: libc::CLONE_NEWNET | libc::CLONE_FILES };
     let argument = (&raw const maker).cast_mut().cast::<libc::c_void>();

@@ -47,6 +47,12 @@ const LIMITS: &[&str] = &[
     "freezer.state",
 ];
 
+const ISOLATIONS: [Isolation; 3] = [
+    Isolation { process: false, network: true },
+    Isolation { process: true, network: false },
+    Isolation { process: true, network: true },
+];
+
 /// Cells on a kernel of which nothing else in this process makes use.
 struct Machine {
     cells: Cells,
@@ -324,6 +330,57 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
 }
 
 #[test]
+fn a_failed_allocate_of_an_isolated_cell_leaves_nothing() {
+    alone("a_failed_allocate_of_an_isolated_cell_leaves_nothing", |machine| {
+        for isolation in ISOLATIONS {
+            let allocate = |machine: &Machine| machine.cells.allocate(CellSpec { isolation, ..limited("a") });
+            let failed = machine.fail_each("allocate", allocate, |machine| machine.free("a").expect("free"));
+            let last = if isolation.process { "unblock signals" } else { "make a network" };
+            assert!(failed.contains(&last), "{isolation:?}: {failed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_failed_start_in_an_isolated_cell_leaves_nothing() {
+    alone("a_failed_start_in_an_isolated_cell_leaves_nothing", |machine| {
+        for isolation in ISOLATIONS {
+            machine.cells.allocate(CellSpec { isolation, ..limited("a") }).expect("allocate");
+            let start = |machine: &Machine| machine.start("a", "job", "exec sleep 1000").map(drop);
+            let failed = machine.fail_each("start", start, |machine| machine.forget("a", "job"));
+            assert!(["enter the namespaces", "clone", "exec"].iter().all(|step| failed.contains(step)));
+            machine.free("a").expect("free");
+        }
+    });
+}
+
+#[test]
+fn a_failed_update_changes_nothing() {
+    alone("a_failed_update_changes_nothing", |machine| {
+        let bare = |name: &str| CellSpec { limits: Limits::default(), ..limited(name) };
+        machine.cells.allocate(bare("a")).expect("allocate");
+        machine.cells.allocate(CellSpec { isolation: ISOLATIONS[2], ..bare("a/b") }).expect("allocate");
+        for cell in ["a", "a/b"] {
+            machine.start(cell, "job", "exec sleep 1000").expect("start");
+        }
+        let update = |machine: &Machine| {
+            let change = LimitsChange { set: limited("a").limits, ..Default::default() };
+            machine.cells.update(&cell_name("a"), change).map(drop)
+        };
+        let take_back = |machine: &Machine| {
+            let clear = vec![LimitName::CpuWeight, LimitName::CpuMax, LimitName::CpusetCpus];
+            let change = LimitsChange { clear, ..Default::default() };
+            machine.cells.update(&cell_name("a"), change).map(drop).expect("update");
+        };
+        let failed = machine.fail_each("update", update, take_back);
+        assert!(failed.contains(&"write a file"), "{failed:?}");
+        for cell in ["a/b", "a"] {
+            machine.free(cell).expect("free");
+        }
+    });
+}
+
+#[test]
 fn leafs_that_are_gone_by_now_take_no_room() {
     alone("leafs_that_are_gone_by_now_take_no_room", |machine| {
         machine.cells.allocate(limited("a")).expect("allocate");
@@ -351,12 +408,15 @@ fn a_failed_start_keeps_the_record_that_it_would_have_replaced() {
 fn a_failed_end_can_be_tried_again() {
     alone("a_failed_end_can_be_tried_again", |machine| {
         type End = fn(&Machine) -> Result<(), Error>;
-        let ends: [(&str, End); 2] = [("stop", |m| m.stop("a", "job")), ("free", |m| m.free("a"))];
-        for (what, end) in ends {
+        let (stop, free): (End, End) = (|m| m.stop("a", "job"), |m| m.free("a"));
+        let (shared, isolated) = (Isolation::default(), ISOLATIONS[2]);
+        for (what, end, isolation) in
+            [("stop", stop, shared), ("free", free, shared), ("free", free, isolated)]
+        {
             let mut all_passed = false;
             for passes in 0..CALLS_MAX {
                 let before = machine.snapshot();
-                machine.cells.allocate(limited("a")).expect("allocate");
+                machine.cells.allocate(CellSpec { isolation, ..limited("a") }).expect("allocate");
                 machine.start("a", "job", "trap '' TERM; while :; do sleep 1; done").expect("start");
                 let (result, call) = with_failing(passes, || end(&machine));
                 if let Err(error) = result {
