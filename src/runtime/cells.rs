@@ -374,7 +374,7 @@ impl Cells {
         Ok(ending)
     }
 
-    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Freezing::is_at_rest`] says when they
+    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Cells::is_at_rest`] says when they
     /// do; no process must be started in it until then, since one that is born frozen never becomes its program.
     pub fn freeze(&self, cell: &CellName) -> Result<Freezing, Error> {
         let number = self.registry().open_number(cell)?;
@@ -382,6 +382,21 @@ impl Cells {
         let was_told = group.is_told_to_freeze()?;
         group.freeze()?;
         Ok(Freezing { cell: cell.clone(), number, group, was_told })
+    }
+
+    /// Whether all processes of a cell that is being frozen, and of those inside it, stand still.
+    pub fn is_at_rest(&self, freezing: &Freezing) -> Result<bool, Error> {
+        let Freezing { cell, number, .. } = freezing;
+        // Held meanwhile: on cgroup v1 it is frozen once more, which must not come behind the thaw that lets a kill take effect.
+        let may = self.registry().hold(cell, *number);
+        match may {
+            MayHold::Gone => return Err(Error::NoSuchCell(cell.clone())),
+            MayHold::Later => return Ok(false),
+            MayHold::Now => {}
+        }
+        let at_rest = freezing.is_at_rest();
+        self.registry().cancel_removal(cell, *number);
+        at_rest
     }
 
     /// For a caller that has waited long enough after [`Cells::freeze`]: lets the cell go on, unless it was frozen before,
@@ -544,10 +559,12 @@ impl Cells {
     fn make(&self, spec: &CellSpec, number: u64) -> Result<Namespaces, Error> {
         self.tree.create_cell(spec)?;
         let made = Namespaces::make(&self.launcher, &self.tree, spec, number);
-        if made.is_err()
-            && let Err(error) = self.tree.remove_cell(&spec.name)
-        {
-            log::warn!("while undoing: {error}");
+        if made.is_err() {
+            match self.tree.remove_cell(&spec.name) {
+                Ok(Removal::Gone) => {}
+                Ok(Removal::Busy) => log::warn!("while undoing: cell \"{}\" is busy", spec.name),
+                Err(error) => log::warn!("while undoing: {error}"),
+            }
         }
         made
     }

@@ -223,8 +223,10 @@ impl Supervisor {
         let mut pause = FREEZE_POLL_MIN;
         loop {
             let looked = freezing.clone();
-            let at_rest =
-                self.run_step(move |_| looked.is_at_rest()).await?.map_err(|error| status(&error))?;
+            let at_rest = self
+                .run_step(move |cells| cells.is_at_rest(&looked))
+                .await?
+                .map_err(|error| status(&error))?;
             if at_rest || Instant::now() >= deadline {
                 return Ok(at_rest);
             }
