@@ -300,13 +300,14 @@ fn all_that_was_started_ends() {
         if end == "stop" {
             let ending = machine.cells.stop(&cell_name("web"), &executable_name("job")).expect("stop");
             machine.end(&ending, grace);
-            assert_eq!(members(), BTreeSet::from([init]), "the init stays");
+            // One that has left its cgroup is in the table of processes for a moment more.
+            eventually("the init alone stays", || members() == BTreeSet::from([init]));
         } else {
             machine.end(&machine.cells.free(&cell_name("web"), false).expect("free"), grace);
         }
         assert!(!is_there(started.pid));
         let left = |pid: &&i32| **pid != init && is_there(**pid);
-        assert_eq!(pids.iter().filter(left).count(), 0, "{end}");
+        eventually(end, || pids.iter().filter(left).count() == 0);
     }
     assert_eq!((machine.inits(), machine.groups()), (vec![], BTreeSet::new()));
 }
