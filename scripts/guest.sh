@@ -27,7 +27,7 @@ disk_id=61757261
 commands=(
     sh cat dd echo env false true ls mkdir rm rmdir mv cp ln chmod touch head tail tr wc sort seq tee yes sleep timeout uname
     stty id nproc sync stat date readlink taskset setsid unshare nsenter mount umount mountpoint findmnt hostname kill ps
-    grep sed awk find ip ping
+    grep sed awk find xargs ip ping
 )
 
 say() { echo "guest: $*" >&2; }
@@ -204,15 +204,18 @@ with_runner() {
 # half of the time is waiting.
 suite() {
     local kernel status=0
-    cargo test --locked --no-run --lib --test runtime --test usage --test executables --test guest
+    cargo test --locked --no-run --lib --bins --test runtime --test usage --test executables --test isolation \
+        --test lifecycle --test hostile --test guest
     noting common --lib -- runtime:: sys::
     # Less its one promise of a time, which is for machines that are not emulated.
     noting common --test usage --test executables -- --skip a_list_of_a_thousand_cells
+    noting common --test isolation --test lifecycle
     noting common --test guest -- --skip disabled::
     noting disabled --test guest -- disabled::
     noting 6.1 --test runtime
     # All of them once more, and no kernel is special in it.
     noting 6.12 --test runtime -- --skip all_without_clone3
+    noting 6.12 --test hostile
     # Between the two, each controller that cells can limit with is missing once.
     lane 6.1 cpuset,memory >"$work/6.1.out" 2>&1 &
     lane 6.12 cpu,pids,io >"$work/6.12.out" 2>&1 &

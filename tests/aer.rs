@@ -37,10 +37,10 @@ fn answers_are_text_for_people() {
         assert_eq!(daemon.answer(arguments), expected, "{arguments}");
     }
     let expected = "\
-NAME       PID   STATE    CPU   MEM    PIDS  DETAILS
-web              frozen   1.2s  12.3M  -     cpu-weight 200, cpus 0-1
+NAME        PID  STATE     CPU    MEM  PIDS  DETAILS
+web              frozen   1.2s  12.3M     -  cpu-weight 200, cpus 0-1
   sleeper  4711  running                     naps
-  web/api                 -     -      -
+  web/api                    -      -     -
 ";
     assert_eq!(daemon.answer("cell list"), expected);
     assert_eq!(daemon.answer("cell get web"), expected);
@@ -81,7 +81,7 @@ fn the_daemon_gets_what_was_typed() {
     assert_eq!(daemon.last(), format!("{:?}", CellServiceAllocateRequest { cell: Some(cell) }));
 
     let updated = daemon.answer("cell update web --pids-max 7 --memory-max 64M --clear cpu.max");
-    assert_eq!(updated, "updated web: memory-max 67108864, pids-max 7\n");
+    assert_eq!(updated, "updated web: memory-max 64M, pids-max 7\n");
     let memory = MemoryController { max: Some(64 << 20), ..MemoryController::default() };
     let cell = Cell {
         name: "web".to_owned(),
@@ -166,6 +166,8 @@ fn waiting_ends_as_the_program_did() {
     let daemon = Daemon::start();
     let crash = r#"{"exitSignal":11,"pid":4711,"restarts":2}"#;
     let crash: serde_json::Value = serde_json::from_str(crash).expect("the test holds JSON");
+    let hog = r#"{"exitSignal":9,"oomKilled":true,"oomCellName":"web","pid":4711}"#;
+    let hog: serde_json::Value = serde_json::from_str(hog).expect("the test holds JSON");
     for (arguments, code, stdout, stderr) in [
         ("cell wait web 0", 0, "0 in web exited with 0\n".to_owned(), ""),
         ("cell wait web 77", 77, "77 in web exited with 77\n".to_owned(), ""),
@@ -177,6 +179,7 @@ fn waiting_ends_as_the_program_did() {
             "hog in web/api killed by SIGKILL\n".to_owned(),
             "killed: out of memory (limit of cell web)\n",
         ),
+        ("cell wait web/api hog --json", 137, format!("{hog:#}\n"), ""),
     ] {
         let output = daemon.run(arguments.split(' '));
         let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
@@ -281,6 +284,26 @@ fn the_timeout_starts_after_the_grace_period() {
     let output = daemon.run(["cell", "start", "web", "slow", "--timeout-ms", "100", "--", "x"]);
     assert!(text(&output.stderr).starts_with("aer: DEADLINE_EXCEEDED: "), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn whoever_waits_at_a_terminal_is_told_for_what() {
+    let daemon = Daemon::start();
+    let at_terminal = |arguments: &str| {
+        let aer = format!("{} --socket {}", env!("CARGO_BIN_EXE_aer"), daemon.directory.socket().display());
+        // Gives it a terminal for stdin, stdout and stderr, all in one.
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &format!("{aer} {arguments}"), "/dev/null"]).stdin(Stdio::null());
+        let output = script.output().expect("script of bsdutils runs");
+        assert_eq!(output.status.code(), Some(0), "{arguments}");
+        text(&output.stdout).replace("\r\n", "\n")
+    };
+    let told = "waiting for x in web to end; what is left after 1500 ms is killed\nstopped x in web\n";
+    assert_eq!(at_terminal("cell stop web x --grace-ms 1500"), told);
+    assert_eq!(at_terminal("cell stop web x --grace-ms 1500 --json"), "{}\n");
+    assert_eq!(at_terminal("cell stop web x --grace-ms 0"), "stopped x in web\n");
+    // In a pipe nothing is said: `answer` looks at all of stderr.
+    assert_eq!(daemon.answer("cell stop web x --grace-ms 1500"), "stopped x in web\n");
 }
 
 #[test]

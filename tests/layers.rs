@@ -19,7 +19,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("services", &["proto", "grpc", "runtime", "work", "limits"]),
     ("transport", &["grpc", "work", "limits", "sys"]),
     ("client", &["proto", "grpc", "limits", "transport"]),
-    ("keeper", &["sys", "limits"]),
     ("init", &["sys", "limits"]),
     // The composition root and the programs put the parts together, so they see all of them.
     ("daemon", ANY),

@@ -662,7 +662,11 @@ fn a_process_that_left_its_leaf_ends_too() {
         entries.map(|entry| entry.path()).any(|path| path.is_dir())
     };
     let tracked = machine.directories("web").into_iter().find(leaf).expect("a directory with a leaf");
-    fs::write(tracked.join("cgroup.procs"), started.pid.to_string()).expect("move");
+    match fs::write(tracked.join("cgroup.procs"), started.pid.to_string()) {
+        // On v2 a cell that gives controllers to its leafs takes no process itself.
+        Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {}
+        moved => moved.expect("move"),
+    }
     machine.stop("web", "job");
     assert!(!is_there(started.pid));
     machine.free("web");

@@ -40,6 +40,12 @@ impl Child {
         (Self { pid, state, condemned: AtomicBool::new(false) }, pidfd)
     }
 
+    /// One that has ended, for tests that look at no process.
+    #[cfg(test)]
+    pub fn ended() -> Self {
+        Self { pid: 1, condemned: false.into(), state: Mutex::new(State::Ended(ExitReason::Unknown)) }
+    }
+
     /// How it ended; `None` while it has not, or nobody has reaped it yet.
     pub fn reason(&self) -> Option<ExitReason> {
         match *self.state() {

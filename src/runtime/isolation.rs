@@ -154,9 +154,7 @@ impl Init {
 
     fn launch(launcher: &Launcher, spec: &CellSpec, leaf: &Group) -> Result<(Self, UnixStream), Error> {
         let network = spec.isolation.network;
-        let no_socket = |errno| failed(&spec.name, "make a socket", Some(errno));
-        check("make a socket").map_err(no_socket)?;
-        let (ours, theirs) = UnixStream::pair().map_err(|error| no_socket(errno_of(&error)))?;
+        let (ours, theirs) = pair().map_err(|errno| failed(&spec.name, "make a socket", Some(errno)))?;
         let entered = (!launcher.born_in_leaf()).then(|| leaf.path().join("cgroup.procs"));
         let namespaces = sys::Namespaces::New { network };
         let destination = Destination { leaf, join: entered.into_iter().collect(), namespaces };
@@ -167,9 +165,11 @@ impl Init {
 
     /// Tells it what to do, and waits until it is done. `None` when it has ended without a word.
     fn report(&self, mut socket: UnixStream, orders: &Orders) -> io::Result<Option<Report>> {
+        check("tell the init")?;
         socket.set_read_timeout(Some(INIT_TIMEOUT))?;
         socket.write_all(&orders.encode())?;
         socket.shutdown(Shutdown::Write)?;
+        check("hear of the init")?;
         let mut report = Vec::new();
         socket.take(REPORT_BYTES_MAX as u64).read_to_end(&mut report)?;
         Ok(Report::decode(&report))
@@ -188,6 +188,11 @@ impl Init {
             None => log::warn!("the init {} of a cell that was not made does not end", self.child.pid),
         }
     }
+}
+
+fn pair() -> Result<(UnixStream, UnixStream), Errno> {
+    check("make a socket")?;
+    UnixStream::pair().map_err(|error| errno_of(&error))
 }
 
 /// The init has ended before it read its orders.

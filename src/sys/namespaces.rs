@@ -67,10 +67,10 @@ fn isolated(network: bool) -> libc::c_int {
 pub fn new_network() -> Result<OwnedFd, (&'static str, Errno)> {
     let maker = NetworkMaker::default();
     let failed = |errno| (NETWORK_STEPS[0], errno);
-    check("make a network").map_err(failed)?;
     let stack = Stack::new().map_err(failed)?;
     let birth = Birth { cgroup: None, flags: libc::CLONE_NEWNET | libc::CLONE_FILES };
     let argument = (&raw const maker).cast_mut().cast::<libc::c_void>();
+    check("clone").map_err(failed)?;
     let child = {
         // A handler of ours that ran in the child would run in our memory.
         let _blocked = AllBlocked::new().map_err(failed)?;
@@ -112,6 +112,7 @@ extern "C" fn network_main(maker: *mut libc::c_void) -> libc::c_int {
     maker.step.store(1, Ordering::Release);
     let made = loopback_up().and_then(|()| {
         maker.step.store(2, Ordering::Release);
+        check(NETWORK_STEPS[2])?;
         let flags = libc::O_RDONLY | libc::O_CLOEXEC;
         // SAFETY: the path is a constant.
         Errno::result(unsafe { libc::open(c"/proc/self/ns/net".as_ptr(), flags) })
@@ -127,6 +128,7 @@ extern "C" fn network_main(maker: *mut libc::c_void) -> libc::c_int {
 /// Has the loopback interface of this process's network namespace up (netdevice(7)); the kernel gives it its addresses.
 /// Makes system calls only.
 pub fn loopback_up() -> Result<(), Errno> {
+    check(NETWORK_STEPS[1])?;
     // SAFETY: plain system calls; a new descriptor, which is closed below.
     let socket =
         Errno::result(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;

@@ -238,6 +238,7 @@ fn clone_by_envoy(frame: &Frame<'_>) -> Result<Cloned, SpawnError> {
     let (outer, inner) = (Stack::new().map_err(not_made)?, Stack::new().map_err(not_made)?);
     let envoy = Envoy { frame, stack: &inner, pid: 0.into(), pidfd: (-1).into() };
     let birth = Birth { cgroup: None, flags: libc::CLONE_FILES };
+    check("clone the envoy").map_err(not_made)?;
     let made = {
         let _blocked = AllBlocked::new().map_err(not_made)?;
         // SAFETY: `envoy_main` obeys the rules of `clone` and is given the envoy that it expects. That the envoy has left

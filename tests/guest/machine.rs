@@ -97,6 +97,10 @@ impl Group {
         fs::create_dir(&self.0).unwrap_or_else(|error| panic!("mkdir {}: {error}", self.0.display()));
     }
 
+    pub fn remove(&self) {
+        fs::remove_dir(&self.0).unwrap_or_else(|error| panic!("rmdir {}: {error}", self.0.display()));
+    }
+
     /// Processes in this group itself, and not below it.
     pub fn pids(&self) -> Vec<i32> {
         self.read("cgroup.procs").lines().map(|pid| pid.parse().expect("a pid")).collect()

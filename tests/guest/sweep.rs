@@ -60,7 +60,8 @@ fn the_next_daemon_may_start_in_the_leaf_of_the_crashed_one() {
     daemon.end();
 }
 
-/// The supervisor kills the whole cgroup, as systemd does, or nothing has run in it.
+/// The supervisor kills the whole cgroup and removes what is in it, as systemd does: the kernel puts no process into one that
+/// still gives controllers.
 #[test]
 fn the_next_daemon_may_start_in_the_emptied_cgroup() {
     let group = OwnGroup::new("emptied");
@@ -73,6 +74,8 @@ fn the_next_daemon_may_start_in_the_emptied_cgroup() {
         daemon.crash();
         group.write("cgroup.kill", "1");
         eventually("it is empty", || group.number("cgroup.events", "populated") == 0);
+        group.all_below().iter().rev().for_each(Group::remove);
+        group.write("cgroup.subtree_control", "-cpu -cpuset -memory -pids -io");
     }
     let daemon = Daemon::start("emptied", &group);
     assert_eq!(group_of(daemon.pid()), group.child("_daemon"));

@@ -45,16 +45,16 @@ fn a_threaded_cgroup_below_the_leaf_with_the_process_in_it() {
     });
 }
 
-/// Its processes then are in the cell's `cgroup.procs`, and its own cannot be read.
+/// Its processes would be in the cell's `cgroup.procs`, and its own could not be read. The kernel makes no cgroup threaded
+/// that gets memory.
 #[test]
-fn a_leaf_that_is_threaded_itself() {
+fn a_leaf_cannot_be_threaded_itself() {
     ends_after("threaded-leaf", |daemon, pid, leaf| {
         // The kernel lets none but an empty leaf become one.
         Group::root().write("cgroup.procs", &pid.to_string());
-        leaf.write("cgroup.type", "threaded");
+        assert!(leaf.try_write("cgroup.type", "threaded").is_err());
         leaf.write("cgroup.procs", &pid.to_string());
-        assert_eq!(daemon.group("web").read("cgroup.type"), "domain threaded");
-        assert!(daemon.group("web").pids().contains(&pid));
+        assert_eq!(daemon.group("web").read("cgroup.type"), "domain");
     });
 }
 
@@ -71,31 +71,43 @@ fn a_frozen_leaf() {
     ends_after("frozen-leaf", |_, _, leaf| leaf.write("cgroup.freeze", "1"));
 }
 
-/// Out of its leaf, into the cell: what gives controllers would no longer take it.
+/// Out of its leaf, into the cell: the kernel keeps it from there, as the cell gives memory to its leafs.
 #[test]
-fn a_process_that_moves_up_into_its_cell() {
-    ends_after("moves-up", |daemon, pid, _| daemon.group("web").write("cgroup.procs", &pid.to_string()));
+fn a_process_cannot_move_up_into_its_cell() {
+    ends_after("moves-up", |daemon, pid, leaf| {
+        assert!(daemon.group("web").try_write("cgroup.procs", &pid.to_string()).is_err());
+        assert_eq!(group_of(pid), *leaf);
+    });
 }
 
-/// As above, and the cell is to give controllers then.
-#[test]
-fn a_process_in_the_cell_itself_keeps_limits_from_inner_cells() {
-    let group = OwnGroup::new("in-the-way");
-    let daemon = Daemon::start("in-the-way", &group);
-    daemon.allocate(cell("web")).expect("allocate");
-    let pid = daemon.run("web", "job", "exec sleep 1000");
-    daemon.group("web").write("cgroup.procs", &pid.to_string());
-    let refused = daemon.allocate(Cell { cpuset: cpus("0"), ..cell("web/in") }).expect_err("no controller");
-    assert_eq!(refused.code, Code::FailedPrecondition, "{refused}");
-    assert!(refused.message.contains("has processes itself"), "{refused}");
-    assert!(!daemon.group("web/in").exists());
-    assert_eq!(daemon.group("web").read("cgroup.type"), "domain");
-    daemon.allocate(cell("web/in")).expect("without limits");
-    daemon.run("web/in", "job", "exec sleep 1000");
-    daemon.free("web/in").expect("free");
-    daemon.free("web").expect("free");
-    assert!(is_gone(pid));
-    daemon.end();
+/// Without the controller memory the kernel does not keep a process from moving up into its cell, which would become
+/// `domain threaded` if it gave others then.
+mod disabled {
+    use super::*;
+
+    #[test]
+    fn a_process_in_the_cell_itself_keeps_limits_from_inner_cells() {
+        let group = OwnGroup::new("in-the-way");
+        if group.read("cgroup.controllers").split(' ').any(|controller| controller == "memory") {
+            return eprintln!("skipped: this kernel was started with memory");
+        }
+        let daemon = Daemon::start("in-the-way", &group);
+        daemon.allocate(cell("web")).expect("allocate");
+        let pid = daemon.run("web", "job", "exec sleep 1000");
+        daemon.group("web").write("cgroup.procs", &pid.to_string());
+        let limited = Cell { cpu: cpu_max(100_000), ..cell("web/in") };
+        let refused = daemon.allocate(limited).expect_err("no controller");
+        assert_eq!(refused.code, Code::FailedPrecondition, "{refused}");
+        assert!(refused.message.contains("has processes itself"), "{refused}");
+        assert!(!daemon.group("web/in").exists());
+        assert_eq!(daemon.group("web").read("cgroup.type"), "domain");
+        daemon.allocate(cell("web/in")).expect("without limits");
+        daemon.run("web/in", "job", "exec sleep 1000");
+        daemon.free("web/in").expect("free");
+        daemon.free("web").expect("free");
+        assert!(is_gone(pid));
+        daemon.end();
+    }
 }
 
 /// The kernel keeps the rule itself when the cell gives controllers.

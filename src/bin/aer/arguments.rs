@@ -73,14 +73,13 @@ impl Asked {
         let flags = match Flags::from_args(&["aer"], &arranged) {
             Ok(flags) => flags,
             Err(exit) if exit.status.is_ok() => return Ok(Self::Print(exit.output + more_help(&arranged))),
-            Err(exit) => return Err(with_hint(exit.output.trim_end(), &arranged)),
+            Err(exit) => return Err(with_hint(&with_commands(exit.output.trim_end(), &arranged), &arranged)),
         };
         if flags.version {
             return Ok(Self::Print(format!("aer {}\n", env!("CARGO_PKG_VERSION"))));
         }
-        let command = flags
-            .command
-            .ok_or_else(|| with_hint("a command is missing: discover, health or cell", &arranged))?;
+        let command =
+            flags.command.ok_or_else(|| with_hint(&with_commands(NO_COMMAND, &arranged), &arranged))?;
         let words_after_dashes = texts.iter().skip_while(|text| **text != "--").skip(1).count();
         let command = command.checked(words_after_dashes).map_err(|why| with_hint(&why, &arranged))?;
         let timeout_ms = flags.timeout_ms.unwrap_or(if command.is_patient() { 0 } else { CALL_TIMEOUT_MS });
@@ -116,6 +115,14 @@ impl Command {
         }
     }
 
+    /// What is waited for, if this may take its time.
+    pub fn waits_for(&self) -> Option<String> {
+        match self {
+            Self::Cell(command) => command.waits_for(),
+            Self::Discover(_) | Self::Health(_) => None,
+        }
+    }
+
     /// It takes as long as a program runs, which nobody can know.
     fn is_patient(&self) -> bool {
         matches!(self, Self::Cell(command) if command.is_patient())
@@ -129,7 +136,7 @@ impl Command {
     }
 }
 
-/// aer asks auraed, the node daemon, to run programs in cells: named shares of this machine with limits.
+/// aer asks auraed, the node daemon, to run programs in cells: shares of this machine with limits.
 #[derive(FromArgs, Debug)]
 #[argh(
     help_triggers("-h", "--help"),
@@ -196,6 +203,23 @@ fn arrange<'a>(arguments: &[&'a str]) -> Result<Vec<&'a str>, String> {
 fn with_hint(message: &str, arguments: &[&str]) -> String {
     let words = [vec!["aer"], command_words(arguments), vec!["--help"]].concat();
     format!("{message}\nsee {}", words.join(" "))
+}
+
+/// Where argh asks for one of many words.
+const NO_SUBCOMMAND: &str = "One of the following subcommands must be present";
+const NO_COMMAND: &str = "a command is missing";
+
+/// A message, and below it the commands that there are, if it is about a command line that has none yet.
+fn with_commands(message: &str, arguments: &[&str]) -> String {
+    let commands: Vec<&CommandInfo> = match command_words(arguments)[..] {
+        [] => Command::COMMANDS.to_vec(),
+        ["cell"] => CellCommand::VERBS.to_vec(),
+        _ => return message.to_owned(),
+    };
+    let message = if message.starts_with(NO_SUBCOMMAND) { NO_COMMAND } else { message };
+    let width = commands.iter().map(|command| command.name.len()).max().unwrap_or(0);
+    let line = |command: &CommandInfo| format!("\n  {:width$}  {}", command.name, command.description);
+    message.to_owned() + &commands.into_iter().map(line).collect::<String>()
 }
 
 /// What argh cannot know below the top: the options there serve every command.
@@ -330,6 +354,33 @@ mod tests {
         }
         let json = parse(&["cell", "frob", "--json"], &[]).expect_err("frob is no verb");
         assert_eq!(json.form, Form::Json);
+    }
+
+    #[test]
+    fn a_line_without_a_command_is_told_which_there_are() {
+        for (arguments, first, among) in [
+            (&[][..], "a command is missing\n", "\n  cell      make and free cells"),
+            (&["--json"], "a command is missing\n", "\n  discover  say which"),
+            (&["frob"], "Unrecognized argument: frob\n", "\n  health    say whether"),
+            (&["cell"], "a command is missing\n", "\n  allocate  make a cell"),
+            (&["cell", "frob"], "Unrecognized argument: frob\n", "\n  free      end all programs"),
+        ] {
+            let refusal = refusal(arguments);
+            assert!(refusal.starts_with(first) && refusal.contains(among), "{arguments:?}: {refusal}");
+        }
+        let known = refusal(&["cell", "free"]);
+        assert!(!known.contains("allocate"), "{known}");
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        let all = std::iter::once(vec![]).chain(Command::COMMANDS.iter().map(|noun| vec![noun.name]));
+        let verbs = CellCommand::VERBS.iter().map(|verb| vec!["cell", verb.name]);
+        for words in all.chain(verbs) {
+            let help = printed(&[&words[..], &["--help"]].concat());
+            let wide = help.lines().find(|line| line.chars().count() > 100);
+            assert_eq!(wide, None, "{words:?}");
+        }
     }
 
     #[test]

@@ -79,6 +79,25 @@ impl CellCommand {
         }
     }
 
+    /// What is waited for, if this may take its time: in a sentence, without its first word.
+    pub fn waits_for(&self) -> Option<String> {
+        match &self.verb {
+            Verb::Stop(verb) => Some(format!(
+                "{} in {} to end; {}",
+                shown(&verb.name),
+                shown(&verb.cell),
+                killed(verb.grace_ms)
+            )),
+            Verb::Free(verb) => {
+                Some(format!("all in {} to end; {}", shown(&verb.cell), killed(verb.grace_ms)))
+            }
+            Verb::Wait(verb) => Some(verb.waits_for()),
+            Verb::Freeze(verb) => Some(format!("all in {} to stand still", shown(&verb.cell))),
+            Verb::Allocate(_) | Verb::Update(_) | Verb::Start(_) | Verb::Signal(_) => None,
+            Verb::Thaw(_) | Verb::List(_) | Verb::Get(_) => None,
+        }
+    }
+
     /// It takes as long as a program runs.
     pub fn is_patient(&self) -> bool {
         matches!(self.verb, Verb::Wait(_))
@@ -243,16 +262,16 @@ with_limits! {
         name = "update",
         help_triggers("-h", "--help"),
         usage = "<name> [<limits>] [--clear <limit>]...",
-        example = "aer cell update web --cpu-weight 50 --memory-max 128M\naer cell update web --clear cpu.max --clear io.max",
+        example = "aer cell update web --cpu-weight 50 --memory-max 128M\naer cell update web --clear cpu-max --clear io-max",
         note = "All of it is changed, or nothing. What is not given stays as it is; of --io-max,\nthe devices that are not named.",
-        note = "Limits to clear: cpu.weight cpu.max cpuset.cpus cpuset.mems memory.min memory.low\nmemory.high memory.max memory.swap_max pids.max io.weight io.max"
+        note = "Limits are cleared by the names of their flags. cpu-max takes cpu-period with it,\nio-max all devices. The API's names, as cpu.max and cpuset.cpus, do, too."
     )]
     struct Update {
         /// the cell
         #[argh(positional, arg_name = "name")]
         name: String,
 
-        /// a limit to take away, as memory.max; may be repeated
+        /// a limit to take away, as memory-max; may be repeated
         #[argh(option)]
         clear: Vec<String>,
     }
@@ -269,8 +288,19 @@ impl Update {
     }
 
     fn request(mut self) -> api::CellServiceUpdateRequest {
-        let clear = std::mem::take(&mut self.clear);
+        let clear = std::mem::take(&mut self.clear).into_iter().map(api_name).collect();
         api::CellServiceUpdateRequest { cell: Some(self.cell()), clear }
+    }
+}
+
+/// What the API calls the limit of a flag. Any other name is for the daemon to judge.
+fn api_name(flag: String) -> String {
+    match flag.as_str() {
+        "cpus" | "mems" => format!("cpuset.{flag}"),
+        "memory-swap-max" => "memory.swap_max".to_owned(),
+        "cpu-weight" | "cpu-max" | "memory-min" | "memory-low" | "memory-high" | "memory-max"
+        | "pids-max" | "io-weight" | "io-max" => flag.replacen('-', ".", 1),
+        _ => flag,
     }
 }
 
@@ -482,6 +512,14 @@ impl Thaw {
     }
 }
 
+/// What follows SIGTERM.
+fn killed(grace_ms: Option<u32>) -> String {
+    match grace_ms {
+        Some(ms) => format!("what is left after {ms} ms is killed"),
+        None => "what is left after the daemon's grace period is killed".to_owned(),
+    }
+}
+
 /// A name in a sentence; in quotes where it would read as a part of it.
 pub fn shown(name: &str) -> String {
     let name = printable(name);
@@ -574,12 +612,23 @@ mod tests {
 
     #[test]
     fn an_update_sets_and_clears() {
-        let arguments = ["update", "web", "--clear", "cpu.max", "--pids-max", "7", "--clear", "io.max"];
+        let arguments = ["update", "web", "--clear", "cpu.max", "--pids-max", "7", "--clear", "io-max"];
         let request = match CellCommand::from_args(&["aer", "cell"], &arguments).expect("right").verb {
             Verb::Update(update) => update.request(),
             other => panic!("{other:?}"),
         };
         assert_eq!(request.clear, ["cpu.max", "io.max"]);
+        for (flag, name) in [
+            ("cpus", "cpuset.cpus"),
+            ("mems", "cpuset.mems"),
+            ("memory-swap-max", "memory.swap_max"),
+            ("memory-max", "memory.max"),
+            ("cpu-weight", "cpu.weight"),
+            ("memory.max", "memory.max"),
+            ("frob-it", "frob-it"),
+        ] {
+            assert_eq!(api_name(flag.to_owned()), name);
+        }
         let pids = Some(api::PidsController { max: Some(7) });
         assert_eq!(request.cell, Some(api::Cell { name: "web".to_owned(), pids, ..api::Cell::default() }));
     }

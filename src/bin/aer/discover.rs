@@ -7,7 +7,7 @@ use auraed::proto::DiscoveryServiceClient;
 use auraed::proto::aurae::discovery::v0::{DiscoverRequest, DiscoverResponse};
 
 use crate::json;
-use crate::output::{Answer, columns, printable};
+use crate::output::{Answer, Side, columns, printable};
 
 /// say which version of the daemon answers, and whether it can do its work
 #[derive(FromArgs, Debug)]
@@ -28,5 +28,6 @@ impl Discover {
 
 fn text(response: &DiscoverResponse) -> String {
     let healthy = if response.healthy { "yes" } else { "no" };
-    columns(&[["version".into(), printable(&response.version)], ["healthy".into(), healthy.into()]])
+    let rows = [["version".into(), printable(&response.version)], ["healthy".into(), healthy.into()]];
+    columns(&rows, [Side::Left; 2])
 }

@@ -5,17 +5,21 @@ use auraed::proto::aurae::runtime::v0::{
 };
 use nix::sys::signal::Signal;
 
-use crate::output::{columns, printable};
+use crate::output::{Side, columns, printable};
+use crate::size::Size;
 
 type Row = [String; 7];
 
 const HEADER: [&str; 7] = ["NAME", "PID", "STATE", "CPU", "MEM", "PIDS", "DETAILS"];
+/// Numbers stand below each other by their ends.
+const SIDES: [Side; 7] =
+    [Side::Left, Side::Right, Side::Left, Side::Right, Side::Right, Side::Right, Side::Left];
 
 /// Each cell, below it its executables, then the cells inside it.
 pub fn tree(cells: &[CellGraphNode]) -> String {
     let mut rows = vec![HEADER.map(str::to_owned)];
     add(cells, 0, &mut rows);
-    columns(&rows)
+    columns(&rows, SIDES)
 }
 
 fn add(nodes: &[CellGraphNode], depth: usize, rows: &mut Vec<Row>) {
@@ -37,9 +41,10 @@ fn row(executable: &CellExecutable, depth: usize) -> Row {
 }
 
 fn details(executable: &CellExecutable) -> String {
+    let limit = executable.oom_killed.then(|| whose_limit(&executable.oom_cell_name));
     let restarts = (executable.restarts > 0).then(|| format!("restarts {}", executable.restarts));
     let description = Some(printable(&executable.description)).filter(|text| !text.is_empty());
-    restarts.into_iter().chain(description).collect::<Vec<_>>().join(", ")
+    [limit, restarts, description].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn indented(name: &str, depth: usize) -> String {
@@ -91,7 +96,7 @@ fn state(executable: &CellExecutable) -> String {
     match executable.state() {
         CellExecutableState::Restarting => "restarting".to_owned(),
         CellExecutableState::Running => "running".to_owned(),
-        CellExecutableState::Exited if executable.oom_killed => oom(&executable.oom_cell_name),
+        CellExecutableState::Exited if executable.oom_killed => OUT_OF_MEMORY.to_owned(),
         CellExecutableState::Exited => exit(executable.exit_code, executable.exit_signal),
         CellExecutableState::Unspecified => "unknown".to_owned(),
     }
@@ -109,11 +114,17 @@ pub fn exit(code: Option<i32>, signal: Option<i32>) -> String {
     }
 }
 
-/// Whose memory ran out, when the kernel killed a process for it.
+const OUT_OF_MEMORY: &str = "out of memory";
+
+/// Why the kernel killed a process, when memory had run out.
 pub fn oom(cell: &str) -> String {
+    format!("{OUT_OF_MEMORY} ({})", whose_limit(cell))
+}
+
+fn whose_limit(cell: &str) -> String {
     match cell {
-        "" => "out of memory (no limit of a cell)".to_owned(),
-        cell => format!("out of memory (limit of cell {})", printable(cell)),
+        "" => "no limit of a cell".to_owned(),
+        cell => format!("limit of cell {}", printable(cell)),
     }
 }
 
@@ -123,17 +134,18 @@ pub fn limits(cell: &Cell) -> String {
     let cpuset = cell.cpuset.clone().unwrap_or_default();
     let memory = cell.memory.unwrap_or_default();
     let io = cell.io.clone().unwrap_or_default();
+    let bytes = |limit: Option<i64>| limit.map(|bytes| Size(bytes).to_string());
     let limits = [
         ("cpu-weight", cpu.weight.map(|weight| weight.to_string())),
         ("cpu-max", cpu.max.map(|max| max.to_string())),
         ("cpu-period", cpu.period.map(|period| period.to_string())),
         ("cpus", cpuset.cpus.as_deref().map(printable)),
         ("mems", cpuset.mems.as_deref().map(printable)),
-        ("memory-min", memory.min.map(|min| min.to_string())),
-        ("memory-low", memory.low.map(|low| low.to_string())),
-        ("memory-high", memory.high.map(|high| high.to_string())),
-        ("memory-max", memory.max.map(|max| max.to_string())),
-        ("memory-swap-max", memory.swap_max.map(|max| max.to_string())),
+        ("memory-min", bytes(memory.min)),
+        ("memory-low", bytes(memory.low)),
+        ("memory-high", bytes(memory.high)),
+        ("memory-max", bytes(memory.max)),
+        ("memory-swap-max", bytes(memory.swap_max)),
         ("pids-max", cell.pids.and_then(|pids| pids.max).map(|max| max.to_string())),
         ("io-weight", io.weight.map(|weight| weight.to_string())),
     ];
@@ -149,11 +161,12 @@ pub fn limits(cell: &Cell) -> String {
 
 /// As --io-max takes it.
 fn rates(max: &IoMax) -> String {
+    let bytes = |rate: u64| i64::try_from(rate).map_or_else(|_| rate.to_string(), |b| Size(b).to_string());
     let rates = [
-        ("read-bytes", max.read_bytes_per_second),
-        ("write-bytes", max.write_bytes_per_second),
-        ("reads", max.reads_per_second),
-        ("writes", max.writes_per_second),
+        ("read-bytes", max.read_bytes_per_second.map(bytes)),
+        ("write-bytes", max.write_bytes_per_second.map(bytes)),
+        ("reads", max.reads_per_second.map(|rate| rate.to_string())),
+        ("writes", max.writes_per_second.map(|rate| rate.to_string())),
     ];
     let set = rates.into_iter().filter_map(|(name, rate)| Some(format!(",{name}={}", rate?)));
     printable(&max.device) + &set.collect::<String>()
@@ -170,8 +183,8 @@ mod tests {
     fn limits_are_shown_as_they_are_given() {
         let rates = |device: &str| IoMax {
             device: device.to_owned(),
-            read_bytes_per_second: Some(1),
-            writes_per_second: Some(2),
+            read_bytes_per_second: Some(1 << 20),
+            writes_per_second: Some(1 << 10),
             ..IoMax::default()
         };
         let cell = Cell {
@@ -181,8 +194,9 @@ mod tests {
             isolate_process: true,
             ..cell("web")
         };
-        let expected = "memory-max 67108864, memory-swap-max 0, pids-max 7, io-weight 50, \
-                        io-max 8:0,read-bytes=1,writes=2, io-max 8:16,read-bytes=1,writes=2, isolate-process";
+        let expected = "memory-max 64M, memory-swap-max 0, pids-max 7, io-weight 50, \
+                        io-max 8:0,read-bytes=1M,writes=1024, io-max 8:16,read-bytes=1M,writes=1024, \
+                        isolate-process";
         assert_eq!(limits(&cell), expected);
     }
 
@@ -227,13 +241,13 @@ mod tests {
         let web = CellGraphNode { usage: Some(usage), ..web };
         let idle = CellGraphNode { cell: Some(cell("zzz")), frozen: true, ..CellGraphNode::default() };
         let expected = "\
-NAME        PID   STATE              CPU   MEM    PIDS  DETAILS
-web                                  1.2s  12.3M  7     cpu-weight 200, cpu-max 50000, cpu-period 100000
+NAME         PID  STATE               CPU    MEM  PIDS  DETAILS
+web                                  1.2s  12.3M     7  cpu-weight 200, cpu-max 50000, cpu-period 100000
   sleeper   4711  running                               naps\\tall day
-  job       12    exited with 3
-  web/api                            -     -      -     cpus 0-1, isolate-network
-    server  13    killed by SIGKILL
-zzz               frozen             -     -      -
+  job         12  exited with 3
+  web/api                               -      -     -  cpus 0-1, isolate-network
+    server    13  killed by SIGKILL
+zzz               frozen                -      -     -
 ";
         assert_eq!(tree(&[web, idle]), expected);
     }
@@ -288,12 +302,10 @@ zzz               frozen             -     -      -
             description: "naps".to_owned(),
             ..executable("", 1, CellExecutableState::Exited)
         };
-        assert_eq!(state(&killed), "out of memory (limit of cell web/api)");
-        assert_eq!(details(&killed), "restarts 3, naps");
-        assert_eq!(
-            state(&CellExecutable { oom_cell_name: String::new(), ..killed }),
-            "out of memory (no limit of a cell)"
-        );
+        assert_eq!(state(&killed), "out of memory");
+        assert_eq!(details(&killed), "limit of cell web/api, restarts 3, naps");
+        let elsewhere = CellExecutable { oom_cell_name: String::new(), ..killed };
+        assert_eq!(details(&elsewhere), "no limit of a cell, restarts 3, naps");
         assert_eq!(exited(None, Some(34)), "killed by signal 34");
         assert_eq!(exited(None, None), "exited");
         assert_eq!(state(&CellExecutable { state: 9, ..CellExecutable::default() }), "unknown");

@@ -21,16 +21,21 @@ mod start;
 mod wait;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use auraed::client::Channel;
 use auraed::grpc::status::Status;
-use smol::Executor;
+use smol::future::FutureExt;
+use smol::{Executor, Timer};
 
 use arguments::{Asked, Invocation};
 use output::{Answer, Form};
 
 /// The command line cannot be followed; nothing was sent.
 const EXIT_USAGE: u8 = 2;
+
+/// Nobody wonders what an answer waits for before that.
+const SILENT_FOR: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match Asked::parse(std::env::args_os().skip(1), &|name| std::env::var_os(name)) {
@@ -47,13 +52,19 @@ fn main() -> ExitCode {
 }
 
 async fn call(invocation: Invocation) -> Result<Answer, Status> {
-    let Invocation { address, timeout, command, .. } = invocation;
+    let Invocation { address, timeout, command, form } = invocation;
+    let waits_for = command.waits_for();
     let executor = Executor::new();
     let answer = async {
         let channel = Channel::connect(&address, timeout, &executor).await?;
         command.run(&channel).await
     };
-    executor.run(answer).await
+    let explained = async {
+        Timer::after(SILENT_FOR).await;
+        waits_for.iter().for_each(|what| output::progress(&format!("waiting for {what}\n"), form));
+        smol::future::pending().await
+    };
+    executor.run(answer.or(explained)).await
 }
 
 fn finish(outcome: Result<Answer, Status>, form: Form) -> ExitCode {

@@ -1,8 +1,9 @@
 //! What reaches the user: answers on stdout, errors on stderr, both as text or as JSON.
 //!
-//! The text is the same on a terminal and in a pipe, and has no colours.
+//! The text is the same on a terminal and in a pipe, and has no colours. Only what is said while one waits is for
+//! terminals alone.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use auraed::grpc::status::{Code, Status, Violation};
@@ -22,7 +23,7 @@ pub struct Answer {
     pub json: Value,
     /// Whole lines.
     pub text: String,
-    /// What to say on stderr beside it: nothing, or whole lines.
+    /// What to say to people on stderr beside it: nothing, or whole lines. The JSON form has all of it.
     pub remark: String,
     /// To exit with, once it is printed; 0 when it is what the user hoped for.
     pub exit_code: u8,
@@ -40,7 +41,9 @@ pub fn answer(answer: &Answer, form: Form) -> ExitCode {
         Form::Text => print(&answer.text),
         Form::Json => print(&format!("{:#}\n", answer.json)),
     };
-    complain(&answer.remark);
+    if form == Form::Text {
+        complain(&answer.remark);
+    }
     if answer.exit_code == 0 { printed } else { ExitCode::from(answer.exit_code) }
 }
 
@@ -72,12 +75,29 @@ pub fn usage_error(usage: &UsageError) {
     });
 }
 
+/// Where the cells of a column line up.
+#[derive(Clone, Copy, Debug)]
+pub enum Side {
+    Left,
+    Right,
+}
+
+/// Says on stderr what is waited for, to a person who watches.
+pub fn progress(text: &str, form: Form) {
+    if form == Form::Text && io::stderr().is_terminal() {
+        complain(text);
+    }
+}
+
 /// Rows of cells as lines of aligned columns, two spaces apart.
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn columns<const N: usize>(rows: &[[String; N]], sides: [Side; N]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(widths).zip(sides).map(|((cell, width), side)| match side {
+            Side::Left => format!("{cell:<width$}"),
+            Side::Right => format!("{cell:>width$}"),
+        });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -123,7 +143,8 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_longest_cell() {
         let rows = [["a", "ü", "x"], ["bbb", "", ""], ["", "22", "y"]].map(|row| row.map(str::to_owned));
-        assert_eq!(columns(&rows), "a    ü   x\nbbb\n     22  y\n");
+        let sides = [Side::Left, Side::Right, Side::Left];
+        assert_eq!(columns(&rows, sides), "a     ü  x\nbbb\n     22  y\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Sizes and rates as people write them; the daemon takes plain numbers.
+//! Sizes and rates as people write them; the daemon takes and tells plain numbers.
 
+use std::fmt;
 use std::str::FromStr;
 
 use auraed::proto::aurae::runtime::v0::IoMax;
@@ -31,6 +32,19 @@ impl FromStr for Size {
         bytes.map(Self).ok_or_else(|| {
             format!("{text:?} is no size; accepted: a number such as 4096, or with K, M, G or T behind it")
         })
+    }
+}
+
+/// Exact: in the largest unit of which it is a whole number.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes) = self;
+        let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+        let unit = units.iter().find(|(shift, _)| *bytes != 0 && bytes % (1_i64 << shift) == 0);
+        match unit {
+            Some((shift, name)) => write!(f, "{}{name}", bytes >> shift),
+            None => write!(f, "{bytes}"),
+        }
     }
 }
 
@@ -84,6 +98,26 @@ mod tests {
         }
         for text in ["", "M", "1.5G", "1 G", "1KB", "1MiB", "9999999T", "1µ", "x"] {
             assert!(text.parse::<Size>().expect_err(text).contains("is no size"), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown_as_they_are_taken() {
+        for (bytes, text) in [
+            (0, "0"),
+            (1, "1"),
+            (1023, "1023"),
+            (1 << 10, "1K"),
+            (1025, "1025"),
+            (1536, "1536"),
+            (64 << 20, "64M"),
+            (3 << 30, "3G"),
+            (1 << 60, "1048576T"),
+            (i64::MAX, "9223372036854775807"),
+            (-4096, "-4K"),
+        ] {
+            assert_eq!(Size(bytes).to_string(), text);
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
     }
 

@@ -37,6 +37,10 @@ pub struct Wait {
 }
 
 impl Wait {
+    pub fn waits_for(&self) -> String {
+        format!("{} in {} to end; it goes on when aer is interrupted", shown(&self.name), shown(&self.cell))
+    }
+
     pub async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
         let (name, cell) = (shown(&self.name), shown(&self.cell));
         let request = api::CellServiceWaitRequest { cell_name: self.cell, executable_name: self.name };

@@ -5,6 +5,8 @@
 
 use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
 use super::super::cpuset::{CpusetLimits, IdList};
+use super::super::memory::{Bytes, MemoryLimits};
+use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
 use crate::limits::EXECUTABLES_PER_CELL_MAX;
 use crate::sys::failpoint::{INJECTED, with_failing};
@@ -16,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// Far more than anything here takes; ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const NETWORK: Isolation = Isolation { process: false, network: true };
+const PROCESS: Isolation = Isolation { process: true, network: false };
+const BOTH: Isolation = Isolation { process: true, network: true };
 
 /// No operation makes so many calls.
 const CALLS_MAX: usize = 500;
@@ -45,12 +51,6 @@ const LIMITS: &[&str] = &[
     "blkio.throttle.read_bps_device",
     "cgroup.freeze",
     "freezer.state",
-];
-
-const ISOLATIONS: [Isolation; 3] = [
-    Isolation { process: false, network: true },
-    Isolation { process: true, network: false },
-    Isolation { process: true, network: true },
 ];
 
 /// Cells on a kernel of which nothing else in this process makes use.
@@ -259,11 +259,13 @@ fn runs(executable: &ExecutableInfo) -> bool {
     executable.state != ExecutableState::Exited
 }
 
-/// A cell with a limit of each kind that every machine has.
+/// A cell with some limits of each kind that machines have.
 fn limited(name: &str) -> CellSpec {
     let cpu = CpuLimits { weight: CpuWeight::new(50).ok(), max: CpuMax::new(400_000, None).ok() };
     let cpuset = CpusetLimits { cpus: IdList::parse("0").ok(), mems: None };
-    let limits = Limits { cpu, cpuset, ..Limits::default() };
+    let memory = MemoryLimits { max: Bytes::new(64 << 20).ok(), ..MemoryLimits::default() };
+    let pids = PidsLimits { max: PidsMax::new(50).ok() };
+    let limits = Limits { cpu, cpuset, memory, pids, ..Limits::default() };
     CellSpec { name: cell_name(name), limits, isolation: Isolation::default() }
 }
 
@@ -330,57 +332,6 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
 }
 
 #[test]
-fn a_failed_allocate_of_an_isolated_cell_leaves_nothing() {
-    alone("a_failed_allocate_of_an_isolated_cell_leaves_nothing", |machine| {
-        for isolation in ISOLATIONS {
-            let allocate = |machine: &Machine| machine.cells.allocate(CellSpec { isolation, ..limited("a") });
-            let failed = machine.fail_each("allocate", allocate, |machine| machine.free("a").expect("free"));
-            let last = if isolation.process { "unblock signals" } else { "make a network" };
-            assert!(failed.contains(&last), "{isolation:?}: {failed:?}");
-        }
-    });
-}
-
-#[test]
-fn a_failed_start_in_an_isolated_cell_leaves_nothing() {
-    alone("a_failed_start_in_an_isolated_cell_leaves_nothing", |machine| {
-        for isolation in ISOLATIONS {
-            machine.cells.allocate(CellSpec { isolation, ..limited("a") }).expect("allocate");
-            let start = |machine: &Machine| machine.start("a", "job", "exec sleep 1000").map(drop);
-            let failed = machine.fail_each("start", start, |machine| machine.forget("a", "job"));
-            assert!(["enter the namespaces", "clone", "exec"].iter().all(|step| failed.contains(step)));
-            machine.free("a").expect("free");
-        }
-    });
-}
-
-#[test]
-fn a_failed_update_changes_nothing() {
-    alone("a_failed_update_changes_nothing", |machine| {
-        let bare = |name: &str| CellSpec { limits: Limits::default(), ..limited(name) };
-        machine.cells.allocate(bare("a")).expect("allocate");
-        machine.cells.allocate(CellSpec { isolation: ISOLATIONS[2], ..bare("a/b") }).expect("allocate");
-        for cell in ["a", "a/b"] {
-            machine.start(cell, "job", "exec sleep 1000").expect("start");
-        }
-        let update = |machine: &Machine| {
-            let change = LimitsChange { set: limited("a").limits, ..Default::default() };
-            machine.cells.update(&cell_name("a"), change).map(drop)
-        };
-        let take_back = |machine: &Machine| {
-            let clear = vec![LimitName::CpuWeight, LimitName::CpuMax, LimitName::CpusetCpus];
-            let change = LimitsChange { clear, ..Default::default() };
-            machine.cells.update(&cell_name("a"), change).map(drop).expect("update");
-        };
-        let failed = machine.fail_each("update", update, take_back);
-        assert!(failed.contains(&"write a file"), "{failed:?}");
-        for cell in ["a/b", "a"] {
-            machine.free(cell).expect("free");
-        }
-    });
-}
-
-#[test]
 fn leafs_that_are_gone_by_now_take_no_room() {
     alone("leafs_that_are_gone_by_now_take_no_room", |machine| {
         machine.cells.allocate(limited("a")).expect("allocate");
@@ -403,15 +354,94 @@ fn a_failed_start_keeps_the_record_that_it_would_have_replaced() {
     });
 }
 
+#[test]
+fn a_failed_allocate_of_an_isolated_cell_leaves_nothing() {
+    alone("a_failed_allocate_of_an_isolated_cell_leaves_nothing", |machine| {
+        for (isolation, call) in [(NETWORK, "set lo up"), (PROCESS, "make a socket"), (BOTH, "tell the init")]
+        {
+            let allocate = |machine: &Machine| machine.cells.allocate(CellSpec { isolation, ..limited("a") });
+            let failed = machine.fail_each("isolate", allocate, |machine| machine.free("a").expect("free"));
+            assert!(failed.contains(&call), "{failed:?}");
+        }
+    });
+}
+
+#[test]
+fn a_failed_start_in_an_isolated_cell_leaves_nothing() {
+    alone("a_failed_start_in_an_isolated_cell_leaves_nothing", |machine| {
+        for isolation in [NETWORK, BOTH] {
+            machine.cells.allocate(CellSpec { isolation, ..limited("a") }).expect("allocate");
+            let start = |machine: &Machine| machine.start("a", "job", "exec sleep 1000").map(drop);
+            let failed = machine.fail_each("start inside", start, |machine| machine.forget("a", "job"));
+            assert!(failed.contains(&"enter the namespaces"), "{failed:?}");
+            machine.free("a").expect("free");
+        }
+    });
+}
+
+#[test]
+fn a_failed_update_changes_nothing() {
+    alone("a_failed_update_changes_nothing", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        machine.cells.allocate(limited("a/b")).expect("allocate");
+        machine.start("a/b", "job", "exec sleep 1000").expect("start");
+        let mut set = limited("a").limits;
+        set.memory.max = Bytes::new(128 << 20).ok();
+        set.pids.max = PidsMax::new(60).ok();
+        set.cpuset = CpusetLimits::default();
+        set.cpu.max = None;
+        let raise = LimitsChange { set, clear: vec![LimitName::CpuMax], ..LimitsChange::default() };
+        let lower = LimitsChange { set: limited("a").limits, ..LimitsChange::default() };
+        let update = |change: &LimitsChange| {
+            let change = change.clone();
+            move |machine: &Machine| machine.cells.update(&cell_name("a"), change.clone()).map(drop)
+        };
+        let undo = update(&lower);
+        let failed =
+            machine.fail_each("update", update(&raise), |machine| undo(machine).expect("update back"));
+        assert!(failed.contains(&"write a file"), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_first_limit_that_fails_changes_nothing() {
+    alone("a_first_limit_that_fails_changes_nothing", |machine| {
+        let plain = |name| CellSpec { limits: Limits::default(), ..limited(name) };
+        machine.cells.allocate(plain("a")).expect("allocate");
+        machine.start("a", "job", "exec sleep 1000").expect("start");
+        let first = LimitsChange { set: limited("a").limits, ..LimitsChange::default() };
+        let none = LimitsChange { clear: LimitName::ALL.to_vec(), ..LimitsChange::default() };
+        let update = |machine: &Machine| machine.cells.update(&cell_name("a"), first.clone()).map(drop);
+        let undo =
+            |machine: &Machine| _ = machine.cells.update(&cell_name("a"), none.clone()).expect("clear");
+        machine.fail_each("first limits", update, undo);
+    });
+}
+
+#[test]
+fn a_failed_freeze_or_thaw_changes_nothing() {
+    alone("a_failed_freeze_or_thaw_changes_nothing", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        machine.start("a", "job", "exec sleep 1000").expect("start");
+        let freeze = |machine: &Machine| machine.cells.freeze(&cell_name("a")).map(drop);
+        let thaw = |machine: &Machine| machine.cells.thaw(&cell_name("a"));
+        let failed = machine.fail_each("freeze", freeze, |machine| thaw(machine).expect("thaw"));
+        assert!(failed.contains(&"write a file"), "{failed:?}");
+        freeze(&machine).expect("freeze");
+        machine.fail_each("thaw", thaw, |machine| freeze(machine).expect("freeze"));
+        thaw(&machine).expect("thaw");
+    });
+}
+
 /// An end that has begun can't be taken back, but it can be tried again, and then nothing is left of it.
 #[test]
 fn a_failed_end_can_be_tried_again() {
     alone("a_failed_end_can_be_tried_again", |machine| {
         type End = fn(&Machine) -> Result<(), Error>;
-        let (stop, free): (End, End) = (|m| m.stop("a", "job"), |m| m.free("a"));
-        let (shared, isolated) = (Isolation::default(), ISOLATIONS[2]);
-        for (what, end, isolation) in
-            [("stop", stop, shared), ("free", free, shared), ("free", free, isolated)]
+        let stop: End = |machine| machine.stop("a", "job");
+        let free: End = |machine| machine.free("a");
+        let nothing = Isolation::default();
+        for (what, isolation, end) in [("stop", nothing, stop), ("free", nothing, free), ("free", BOTH, free)]
         {
             let mut all_passed = false;
             for passes in 0..CALLS_MAX {

@@ -96,6 +96,15 @@ pub fn vacate(own: &Path) -> Result<Option<String>, Error> {
     Ok(None)
 }
 
+/// Undoes [`vacate`], at the end of a daemon: whoever starts the next one can put it into `own` only when that gives no
+/// controllers. Not if it gives them to cgroups of others.
+pub fn restore(own: &Path) -> Result<(), Error> {
+    match own.join(DAEMON_LEAF).is_dir() && only_ours(own)? {
+        true => withdraw(own),
+        false => Ok(()),
+    }
+}
+
 /// Has `own` give no controllers any more. An earlier run, or whoever made the cgroup, may have left them on; with
 /// processes in `own` the kernel then makes it `domain threaded`, and lets no process into what is below (EOPNOTSUPP).
 ///
@@ -107,12 +116,17 @@ fn withdraw(own: &Path) -> Result<(), Error> {
     if off.is_empty() {
         return Ok(());
     }
-    let is_ours = |directory: &PathBuf| directory.file_name().is_some_and(|name| name == DAEMON_LEAF);
-    if !group::subdirectories(own)?.iter().all(is_ours) {
+    if !only_ours(own)? {
         let why = "it gives controllers to cgroups that others have made, and has processes itself";
         return Err(Error::NoDomain { path: own.to_owned(), why });
     }
     file::write(&switch, &off.join(" ")).map_err(|errno| Error::File { verb: "write", path: switch, errno })
+}
+
+/// Whether there is no cgroup in `own` but the daemon's leaf.
+fn only_ours(own: &Path) -> Result<bool, Error> {
+    let is_ours = |directory: &PathBuf| directory.file_name().is_some_and(|name| name == DAEMON_LEAF);
+    Ok(group::subdirectories(own)?.iter().all(is_ours))
 }
 
 fn move_into_leaf(own: &Path) -> Result<(), Error> {

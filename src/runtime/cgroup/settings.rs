@@ -8,6 +8,7 @@ use super::super::io::{Device, IoMax, Rate};
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::PidsMax;
 use super::super::spec::Limits;
+use super::group::Group;
 use super::setting::{Format, Setting};
 use super::{Version, file};
 use nix::errno::Errno;
@@ -183,7 +184,10 @@ impl Directory<'_> {
 
     fn list(&self, limit: LimitName, file: &'static str, to: &Limits) -> Result<Setting, Error> {
         let value = match (list_in(limit, to), self.version) {
-            (None, Version::V2) => "\n".to_owned(),
+            // The kernel refuses no list at all where processes are (ENOSPC): they keep what the parent has now.
+            (None, Version::V2) if Group::new(self.version, self.path.to_owned()).is_empty()? => {
+                "\n".to_owned()
+            }
             _ => self.own_list(limit, file, to)?.to_string(),
         };
         Ok(self.setting(limit, file, value, Format::List))

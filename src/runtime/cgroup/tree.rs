@@ -87,9 +87,13 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Removes our directories unless something is in them.
+    /// Removes our directories unless something is in them, and lets the daemon's own cgroup take processes again.
     pub fn close(&self) -> Result<(), Error> {
-        self.bases().into_iter().try_for_each(|base| group::remove_one(base).map(drop))
+        self.bases().into_iter().try_for_each(|base| group::remove_one(base).map(drop))?;
+        match self.tracking.path().parent() {
+            Some(own) if self.tracking.version() == Version::V2 => delegate::restore(own),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the machine has the unified hierarchy (v2) and no other.

@@ -1,0 +1,100 @@
+//! Ten thousand starts leave the daemon as it was.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use super::daemon::{Daemon, cell, eventually};
+
+/// Each is one start and one exit. Fewer on an emulated machine, which takes ten times as long.
+const CYCLES: usize = 10_000;
+const CYCLES_EMULATED: usize = 1_000;
+const CLIENTS: usize = 4;
+
+#[test]
+fn ten_thousand_starts_leave_the_daemon_as_it_was() {
+    let Some(daemon) = Daemon::start("churn") else { return };
+    let cycles = if std::env::var_os("AURAE_IN_GUEST").is_some() { CYCLES_EMULATED } else { CYCLES };
+    let client = daemon.client();
+    client.allocate(cell("a")).expect("allocate");
+    // What the first starts set up stays: buffers, the heap's odd ends, pages of code.
+    churn(&daemon, cycles / 2);
+    let before = Footprint::settled(&daemon);
+    churn(&daemon, cycles);
+    let after = Footprint::settled(&daemon);
+    println!("{cycles} cycles: {before:?} -> {after:?}");
+    assert!(after.rss_kib <= before.rss_kib + before.rss_kib / 100, "{before:?} -> {after:?}");
+    let rest = |footprint: Footprint| Footprint { rss_kib: 0, ..footprint };
+    assert_eq!(rest(before), rest(after));
+    client.free("a").expect("free");
+    daemon.assert_empty();
+}
+
+fn churn(daemon: &Daemon, cycles: usize) {
+    thread::scope(|scope| {
+        for worker in 0..CLIENTS {
+            scope.spawn(move || {
+                let client = daemon.client();
+                for number in 0..cycles / CLIENTS {
+                    let name = format!("job {worker} {}", number % 8);
+                    client.start("a", &name, "exec true").expect("start");
+                    // Ends what is left, and lets go of the name, whether or not it has exited by now.
+                    client.stop("a", &name).expect("stop");
+                }
+            });
+        }
+    });
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Footprint {
+    rss_kib: u64,
+    descriptors: usize,
+    threads: usize,
+    children: usize,
+    cgroups: usize,
+    dying: u64,
+}
+
+impl Footprint {
+    /// Once what is ending has ended.
+    fn settled(daemon: &Daemon) -> Self {
+        let mut last = Self::now(daemon);
+        eventually("the daemon settles", || {
+            thread::sleep(std::time::Duration::from_millis(300));
+            let now = Self::now(daemon);
+            std::mem::replace(&mut last, now) == now
+        });
+        last
+    }
+
+    fn now(daemon: &Daemon) -> Self {
+        let process = format!("/proc/{}", daemon.pid());
+        let status = fs::read_to_string(format!("{process}/status")).expect("it runs");
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
+            value.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+        };
+        let count = |path: &Path| fs::read_dir(path).map_or(0, Iterator::count);
+        let cells = daemon.directories("a");
+        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let inside = |cell: &std::path::PathBuf| {
+            fs::read_dir(cell).into_iter().flatten().flatten().filter(is_directory).count()
+        };
+        let dying = |cell: &std::path::PathBuf| {
+            let stat = fs::read_to_string(cell.join("cgroup.stat")).unwrap_or_default();
+            let line = stat.lines().find_map(|line| line.strip_prefix("nr_dying_descendants "));
+            line.and_then(|number| number.parse::<u64>().ok()).unwrap_or_default()
+        };
+        let tasks = fs::read_dir(format!("{process}/task")).expect("tasks").flatten();
+        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        Self {
+            rss_kib: field("VmRSS:"),
+            descriptors: count(Path::new(&format!("{process}/fd"))),
+            threads: count(Path::new(&format!("{process}/task"))),
+            children: children.map(|list| list.split_whitespace().count()).sum(),
+            cgroups: cells.iter().map(inside).sum(),
+            dying: cells.iter().map(dying).sum(),
+        }
+    }
+}

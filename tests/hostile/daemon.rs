@@ -1,0 +1,244 @@
+//! The daemon under test, its clients, and the kernel's view of its cells. All of it ends with the test, however that
+//! ends.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use auraed::client::Channel;
+use auraed::grpc::status::Status;
+use auraed::proto::CellServiceClient;
+use auraed::proto::aurae::runtime::v0::*;
+use auraed::runtime::CellsConfig;
+use auraed::transport::listen::Address;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use smol::Executor;
+
+/// Far more than anything here takes, on an emulated machine too; ends a test that would hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a call that waits for nothing is given, while others wait. A tenth would do on a machine that is not emulated.
+pub const PROMPT: Duration = Duration::from_secs(5);
+
+pub struct Daemon {
+    process: Child,
+    directory: PathBuf,
+    slice: String,
+}
+
+impl Daemon {
+    /// `None`, and a reason on standard error, when this process may not make cgroups.
+    pub fn start(test: &str) -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+            eprintln!("skipped: cells are control groups, which only root may make");
+            return None;
+        }
+        let directory = std::env::temp_dir().join(format!("aurae-hostile-{}-{test}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let log = File::create(directory.join("log")).expect("a log");
+        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
+            .env_clear()
+            .args(["--stop-grace-ms", "500", "-r"])
+            .arg(&directory)
+            .arg("-l")
+            .arg(directory.join("library"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("auraed runs");
+        let canonical = directory.canonicalize().expect("it is there");
+        let slice = CellsConfig::for_runtime_dir(&canonical).slice;
+        let daemon = Self { process, directory, slice };
+        eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
+        Some(daemon)
+    }
+
+    pub fn client(&self) -> Client {
+        self.client_with(PATIENCE)
+    }
+
+    /// One whose calls have this deadline.
+    pub fn client_with(&self, deadline: Duration) -> Client {
+        let executor = Executor::new();
+        let address = Address::Unix(self.socket());
+        let connect = Channel::connect(&address, Some(deadline), &executor);
+        let channel = smol::block_on(executor.run(connect)).expect("connect");
+        Client { executor, channel }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.process.id().try_into().expect("a pid")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("aurae.sock")
+    }
+
+    /// The cell's directories in all hierarchies. The daemon's own group tells where they are.
+    pub fn directories(&self, cell: &str) -> Vec<PathBuf> {
+        let below = |directory: PathBuf| directory.join(&self.slice).join(cell);
+        let groups = own_groups(self.pid());
+        let around = groups.iter().map(|group| match group.ends_with("_daemon") {
+            true => group.parent().expect("a leaf").to_owned(),
+            false => group.clone(),
+        });
+        around.map(below).filter(|directory| directory.is_dir()).collect()
+    }
+
+    /// Processes of the cell and of all cells in it, in any hierarchy.
+    pub fn processes(&self, cell: &str) -> BTreeSet<i32> {
+        let all = self.directories(cell).into_iter().flat_map(|directory| below(&directory));
+        let lists = all.filter_map(|directory| fs::read_to_string(directory.join("cgroup.procs")).ok());
+        lists.flat_map(|list| list.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    }
+
+    /// Asserts that no cell is left of what a test has made.
+    pub fn assert_empty(&self) {
+        assert_eq!(self.client().list(), vec![]);
+        let left: Vec<_> = self.directories("").into_iter().flat_map(|base| below(&base)).collect();
+        assert_eq!(left.len(), self.directories("").len(), "{left:?}");
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Our own child, which has not been waited for.
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+        let begin = Instant::now();
+        let mut ended = None;
+        while ended.is_none() && begin.elapsed() < PATIENCE {
+            ended = self.process.try_wait().expect("our child");
+            pause();
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+        let stopped = ended.is_some_and(|status| status.success());
+        assert!(stopped || std::thread::panicking(), "auraed did not stop properly: {ended:?}");
+    }
+}
+
+/// A connection of its own.
+pub struct Client {
+    executor: Executor<'static>,
+    channel: Channel,
+}
+
+impl Client {
+    pub fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(CellServiceClient<'_, Channel>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        smol::block_on(self.executor.run(call(CellServiceClient::new(&self.channel))))
+    }
+
+    pub fn allocate(&self, cell: Cell) -> Result<(), Status> {
+        let request = CellServiceAllocateRequest { cell: Some(cell) };
+        self.call(async |cells| cells.allocate(&request).await).map(drop)
+    }
+
+    pub fn start(&self, cell: &str, name: &str, command: &str) -> Result<i32, Status> {
+        let executable =
+            Executable { name: name.to_owned(), command: command.to_owned(), ..Executable::default() };
+        let request = CellServiceStartRequest {
+            cell_name: cell.to_owned(),
+            executable: Some(executable),
+            ..CellServiceStartRequest::default()
+        };
+        self.call(async |cells| cells.start(&request).await).map(|started| started.pid)
+    }
+
+    pub fn stop(&self, cell: &str, name: &str) -> Result<(), Status> {
+        let request = CellServiceStopRequest {
+            cell_name: cell.to_owned(),
+            executable_name: name.to_owned(),
+            ..CellServiceStopRequest::default()
+        };
+        self.call(async |cells| cells.stop(&request).await).map(drop)
+    }
+
+    pub fn free(&self, cell: &str) -> Result<(), Status> {
+        let request =
+            CellServiceFreeRequest { cell_name: cell.to_owned(), ..CellServiceFreeRequest::default() };
+        self.call(async |cells| cells.free(&request).await).map(drop)
+    }
+
+    pub fn list(&self) -> Vec<CellGraphNode> {
+        self.call(async |cells| cells.list(&CellServiceListRequest {}).await).expect("list").cells
+    }
+}
+
+pub fn cell(name: &str) -> Cell {
+    Cell { name: name.to_owned(), ..Cell::default() }
+}
+
+/// Starts a process that ignores SIGTERM, and does so by now.
+pub fn start_stubborn(daemon: &Daemon, cell: &str, name: &str) -> i32 {
+    let ready = daemon.directory.join(format!("{}-{name}", cell.replace('/', "-")));
+    let command = format!("trap '' TERM; : >{}; while :; do sleep 0.2; done", ready.display());
+    let pid = daemon.client().start(cell, name, &command).expect("start");
+    eventually("the trap is set", || fs::remove_file(&ready).is_ok());
+    pid
+}
+
+/// The directories of the cgroups that a process is in, in all mounted hierarchies.
+fn own_groups(pid: i32) -> Vec<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("the daemon runs");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next().expect("controllers"), fields.next().expect("a path"));
+        let is_of = |mount: &&str| match controllers {
+            "" => mount.contains(" - cgroup2 "),
+            _ => mount.contains(" - cgroup ") && mount.ends_with(&format!(",{controllers}")),
+        };
+        if let Some(mount) = mounts.lines().find(is_of) {
+            let point = mount.split(' ').nth(4).expect("a mount point");
+            found.push(Path::new(point).join(path.trim_start_matches('/')));
+        }
+    }
+    found
+}
+
+/// This directory and all below it.
+fn below(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    [path.to_owned()].into_iter().chain(inner.flat_map(|entry| below(&entry.path()))).collect()
+}
+
+pub fn is_gone(pid: i32) -> bool {
+    !Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Gone, or dead and left to be reaped by whoever adopted it, which is not the daemon.
+pub fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+}
+
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        pause();
+    }
+}
+
+pub fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
