@@ -19,7 +19,7 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{CONNECTIONS_END_POLL, SETTLE_DELAY};
+use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, SETTLE_DELAY};
 use crate::proto::{self, Method};
 use crate::runtime::{Cells, CellsConfig};
 use crate::services::Services;
@@ -109,8 +109,14 @@ fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
         format!("cannot resolve the runtime directory {}: {error}", runtime_dir.display())
     })?;
     // A running executable takes a descriptor or two; what is started gets its own limit back.
-    let open_files = sys::open_files::raise_open_files_limit()
+    let (open_files, descriptors) = sys::open_files::raise_open_files_limit(DESCRIPTORS_MAX)
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
+    if descriptors < DESCRIPTORS_MAX {
+        log::warn!(
+            "at most {descriptors} files may be open, and {DESCRIPTORS_MAX} would be with all cells and executables that may \
+             be; calls will fail earlier. Raise the limit (systemd: LimitNOFILE={DESCRIPTORS_MAX})"
+        );
+    }
     let config = CellsConfig { open_files: Some(open_files), ..CellsConfig::for_runtime_dir(&canonical) };
     Cells::open(config).map_err(|error| error.to_string())
 }

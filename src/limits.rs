@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// One request message: gRPC's customary 4 MiB. Decided on the declared length, and again after inflating.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Reads (of a key, a length, a value) that it takes to decode a request. The largest that is not refused takes some
+/// 21 000; without a bound, a list of empty items would become forty times as large as its message.
+pub const REQUEST_READS_MAX: usize = 32 << 10;
 /// All request bytes that peers make us hold, over all streams: messages that are not whole yet, that are being
 /// inflated, and those whose call has not ended. A message of the largest size always fits a few times; more is
 /// refused with RESOURCE_EXHAUSTED instead of growing.
@@ -26,6 +29,8 @@ pub const GZIP_BYTES_MAX: usize = 1 << 20;
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
 const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
+// An argument takes three reads, a variable eight, and a quarter more is left for all else.
+const _: () = assert!(REQUEST_READS_MAX >= (ARGUMENTS_MAX * 3 + ENVIRONMENT_MAX * 8) * 5 / 4);
 const _: () = assert!(GZIP_WORTH_TRYING_BYTES < GZIP_BYTES_MAX);
 const _: () = assert!(HEADER_LIST_SOFT_BYTES_MAX < HEADER_LIST_BYTES_MAX as usize);
 
@@ -153,12 +158,26 @@ const STREAM_BYTES: usize = (2 << 10) + HEADER_LIST_SOFT_BYTES_MAX;
 const REMEMBERED_STREAM_BYTES: usize = 1 << 10;
 /// Binary, threads, executor (measured: 2.3 MB resident when idle).
 const IDLE_BYTES: usize = 3 << 20;
+/// What a request is decoded into before its fields are checked, one at a time: 88 bytes for every second read, and the
+/// bytes themselves once more.
+const DECODED_BYTES: usize = REQUEST_READS_MAX / 2 * 88 + REQUEST_BYTES_MAX;
 /// A job in the queue and its request.
 const JOB_BYTES: usize = 1 << 10;
-/// What we remember of a cell, its name at its longest, and all devices limited that may be.
-const CELL_BYTES: usize = (1 << 10) + IO_DEVICES_MAX * 128;
-/// What we remember of an executable, names at their longest, and its watch.
-const EXECUTABLE_BYTES: usize = 3 << 10;
+/// What we remember of a cell, its name at its longest, its init, and all devices limited that may be; the nodes of maps
+/// half full.
+const CELL_BYTES: usize = (2 << 10) + IO_DEVICES_MAX * 192;
+/// What we remember of an executable, name and description at their longest, and its watch.
+const EXECUTABLE_BYTES: usize = 4 << 10;
+
+/// Descriptors when every bound is reached at once. A cell has one if it is isolated, an executable one while it runs, and
+/// both one more while they are ended, or when their end was given up; whoever ends one has three beside that, and who
+/// signals the processes of one a batch. All else has a few dozen.
+pub const DESCRIPTORS_MAX: u64 = (CONNECTIONS_MAX
+    + SOCKETS_MAX
+    + 2 * (CELLS_MAX + EXECUTABLES_MAX)
+    + 3 * ENDS_MAX
+    + POOL_THREADS * (SIGNAL_BATCH + 16)
+    + 64) as u64;
 
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
@@ -166,6 +185,7 @@ pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
     + STREAMS_MAX * (STREAM_BYTES + STREAM_ANSWER_BYTES)
     + REQUEST_BYTES_HELD_MAX
+    + DECODED_BYTES
     + ANSWER_BYTES_HELD_MAX
     + POOL_QUEUE_MAX * JOB_BYTES
     + CELLS_MAX * CELL_BYTES
@@ -191,6 +211,7 @@ pub fn table() -> String {
         ("pool threads", POOL_THREADS.to_string()),
         ("pool queue", POOL_QUEUE_MAX.to_string()),
         ("control frames per second", CONTROL_FRAMES_PER_SECOND.to_string()),
+        ("descriptors at worst", DESCRIPTORS_MAX.to_string()),
         ("memory at worst", kib(WORST_CASE_BYTES)),
     ];
     rows.iter().map(|(name, value)| format!("{name:28} {value:>12}\n")).collect()
@@ -247,7 +268,7 @@ pub const CELLS_MAX: usize = 4096;
 /// Executables in one cell, exited ones whose name is not yet released included.
 pub const EXECUTABLES_PER_CELL_MAX: usize = 1024;
 
-/// Executables in all cells. Each holds a descriptor while it runs, and at most 1.6 KiB of names and state: 6.4 MiB in all.
+/// Executables in all cells. Each holds a descriptor while it runs, and at most [`EXECUTABLE_BYTES`].
 pub const EXECUTABLES_MAX: usize = 4096;
 
 /// What is kept of executables in order to start them again, over all of them: some thousand ordinary ones, or ten with

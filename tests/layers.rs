@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["limits", "transport"]),
     ("work", &["limits"]),
     ("grpc", &["limits"]),
-    ("proto", &["grpc"]),
+    ("proto", &["grpc", "limits"]),
     // It starts the init of a cell, which is this program again, and speaks with it.
     ("runtime", &["sys", "limits", "init"]),
     ("services", &["proto", "grpc", "runtime", "work", "limits"]),

@@ -388,6 +388,20 @@ fn whose_memory_ran_out_is_told() {
         let ended = daemon.wait("own/inner", "stubborn").await.expect("it ended");
         assert_eq!((ended.exit_signal, ended.oom_killed), (Some(9), false));
 
+        // By Signal just the same.
+        fs::remove_file(&file).expect("it was made");
+        daemon.start("own/inner", "signalled", &script).await;
+        eventually("the child is ended", || file.exists()).await;
+        let request = CellServiceSignalRequest {
+            cell_name: "own/inner".to_owned(),
+            executable_name: "signalled".to_owned(),
+            signal: "SIGKILL".to_owned(),
+            ..Default::default()
+        };
+        daemon.cells().signal(&request).await.expect("signal");
+        let ended = daemon.wait("own/inner", "signalled").await.expect("it ends");
+        assert_eq!((ended.exit_signal, ended.oom_killed), (Some(9), false));
+
         daemon.start("around/inner", "suicide", "kill -9 $$").await;
         let ended = daemon.wait("around/inner", "suicide").await.expect("it ends");
         assert_eq!((ended.exit_signal, ended.oom_killed, ended.oom_cell_name.as_str()), (Some(9), false, ""));
@@ -465,6 +479,34 @@ fn a_daemon_that_stops_sends_waiters_away_and_restarts_nothing() {
         assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
         Timer::after(Duration::from_millis(1200)).await;
         assert_eq!(lines(&file).len(), 4);
+    });
+}
+
+#[test]
+fn a_daemon_stops_however_many_ends_wait() {
+    with_daemon("crowded", async |daemon| {
+        daemon.allocate("web").await;
+        daemon.allocate("other").await;
+        let file = daemon.file("stubborn");
+        daemon.start("web", "job", &stubborn(&file)).await;
+        eventually("it is stubborn", || file.with_extension("ready").exists()).await;
+        let pid = daemon.executable("web", "job").await.pid.to_string();
+        // Until there is no place left, for longer than this test takes. Who asked goes; they stay.
+        eventually_async("all places are taken", async || {
+            let stop = || Box::pin(daemon.stop_within("web", "job", 3_600_000));
+            let mut stops: Vec<_> = (0..64).map(|_| stop()).collect();
+            for stop in &mut stops {
+                let _ = future::poll_once(stop).await;
+            }
+            Timer::after(Duration::from_millis(100)).await;
+            drop(stops);
+            code(daemon.stop_within("web", "none", 0).await) == Code::ResourceExhausted
+        })
+        .await;
+        daemon.signal(Signal::SIGTERM);
+        eventually("the daemon's cells are gone", || daemon.directories("other").is_empty()).await;
+        eventually("all of it has ended", || is_gone(&pid) && daemon.directories("web").is_empty()).await;
+        assert!(!daemon.log().contains("stays behind"), "{}", daemon.log());
     });
 }
 

@@ -1,7 +1,7 @@
 //! The mounts of an isolated cell: the host's, without what shows more than the cell, and with what shows the cell.
 
 use super::{Failure, Orders, errno_of};
-use crate::sys::mounts::{attach, detached};
+use crate::sys::mounts::{attach, detached, unescaped};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::ffi::{CString, OsStr, OsString};
@@ -67,25 +67,6 @@ fn revealing(mountinfo: &[u8], network: bool) -> Vec<OsString> {
         (reveals || is_at("/proc") || (network && (kind == b"sysfs" || is_at("/sys")))).then_some(point)
     };
     mountinfo.split(|byte| *byte == b'\n').filter_map(line).map(OsString::from_vec).collect()
-}
-
-/// Space, tab, newline and backslash stand there as three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::with_capacity(field.len()), field);
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) if first == b'\\' => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 8167bbcb4c15e7e6.
+// Made from inputs with the fingerprint a82fd135e7508ad2.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -301,7 +301,7 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
 /// A bad field is INVALID_ARGUMENT, with one violation for each such field in the status details. A call that fails
 /// changes nothing.
 pub trait CellService: Send + Sync {
-    /// Makes a cell and sets its limits. Starts no process. A name that is taken is ALREADY_EXISTS, a parent that does not
+    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken is ALREADY_EXISTS, a parent that does not
     /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
     fn allocate(
         &self,
@@ -408,7 +408,7 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     pub fn new(channel: &'a C) -> Self {
         Self { channel }
     }
-    /// Makes a cell and sets its limits. Starts no process. A name that is taken is ALREADY_EXISTS, a parent that does not
+    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken is ALREADY_EXISTS, a parent that does not
     /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
     pub fn allocate(
         &self,
@@ -1486,7 +1486,8 @@ pub mod aurae {
                 #[prost(enumeration = "RestartCondition", tag = "1")]
                 pub condition: i32,
                 /// How often it is started again, at most, without having run for 10 seconds in between; a try that fails counts. Not
-                /// set: without end. INVALID_ARGUMENT without a condition.
+                /// set: without end. INVALID_ARGUMENT without a condition. Where somebody has ended the first process of a cell that
+                /// isolates its processes, nothing is started again.
                 #[prost(uint32, optional, tag = "2")]
                 pub max_restarts: ::core::option::Option<u32>,
             }

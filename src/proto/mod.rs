@@ -7,12 +7,13 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use prost::{Message, Name};
 use smol::stream::{Stream, StreamExt};
 
 use crate::grpc::call::{Answer, Input, Messages, Reply};
 use crate::grpc::status::{Code, Status};
+use crate::limits::REQUEST_READS_MAX;
 
 #[rustfmt::skip]
 pub mod generated;
@@ -99,7 +100,7 @@ where
 {
     match input {
         Input::Many(messages) => {
-            let work = serve(decode_each(messages));
+            let work = serve(Box::pin(messages.map(|message| message.and_then(decode_request))));
             Box::pin(async move { Ok(Reply::Many(encode_each(work.await?))) })
         }
         Input::One(_) => refuse(wrong_input()),
@@ -119,7 +120,7 @@ where
     Req: Message,
     Res: Message + Name + Default,
 {
-    decode(channel.unary(path, encode(request)).await?)
+    decode_answer(channel.unary(path, encode(request)).await?)
 }
 
 /// A client's call with one message out and any number in.
@@ -129,12 +130,13 @@ where
     Req: Message,
     Res: Message + Name + Default + 'static,
 {
-    Ok(decode_each(channel.server_streaming(path, encode(request)).await?))
+    let answers = channel.server_streaming(path, encode(request)).await?;
+    Ok(Box::pin(answers.map(|answer| answer.and_then(decode_answer))))
 }
 
 fn one<M: Message + Name + Default>(input: Input) -> Result<M, Status> {
     match input {
-        Input::One(message) => decode(message),
+        Input::One(message) => decode_request(message),
         Input::Many(_) => Err(wrong_input()),
     }
 }
@@ -147,17 +149,55 @@ fn refuse<'a>(status: Status) -> Answer<'a> {
     Box::pin(ready(Err(status)))
 }
 
-fn decode<M: Message + Name + Default>(bytes: Bytes) -> Result<M, Status> {
+/// A message that a peer has sent, which may be up to no good.
+fn decode_request<M: Message + Name + Default>(bytes: Bytes) -> Result<M, Status> {
+    decode(bytes, REQUEST_READS_MAX)
+}
+
+/// A message of the daemon that our client asked.
+fn decode_answer<M: Message + Name + Default>(bytes: Bytes) -> Result<M, Status> {
+    decode(bytes, usize::MAX)
+}
+
+fn decode<M: Message + Name + Default>(bytes: Bytes, reads_max: usize) -> Result<M, Status> {
+    let mut reads = Reads { bytes, left: Some(reads_max) };
+    let decoded = M::decode(&mut reads);
+    if reads.left.is_none() {
+        let text = format!("{} has far more items than any of its fields may have", M::full_name());
+        return Err(Status::new(Code::ResourceExhausted, text));
+    }
     let refused = |error| format!("failed to parse {}: {error}", M::full_name());
-    M::decode(bytes).map_err(|error| Status::new(Code::Internal, refused(error)))
+    decoded.map_err(|error| Status::new(Code::Internal, refused(error)))
+}
+
+/// Bytes that end after so many reads. An item of a repeated field takes two bytes and two reads, and becomes up to 88
+/// bytes of memory: what a message may become is bounded by its reads, not by its size.
+struct Reads {
+    bytes: Bytes,
+    /// `None` when it was too few.
+    left: Option<usize>,
+}
+
+impl Buf for Reads {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.left = self.left.and_then(|left| left.checked_sub(1));
+        match self.left {
+            Some(_) => self.bytes.advance(count),
+            None => self.bytes.clear(),
+        }
+    }
 }
 
 fn encode(message: &impl Message) -> Bytes {
     message.encode_to_vec().into()
-}
-
-fn decode_each<M: Message + Name + Default + 'static>(messages: Messages) -> Items<M> {
-    Box::pin(messages.map(|message| message.and_then(decode)))
 }
 
 fn encode_each<M: Message + 'static>(items: Items<M>) -> Messages {
@@ -169,8 +209,9 @@ mod tests {
     use smol::future::block_on;
     use smol::stream;
 
-    use super::aurae::runtime::v0::{Cell, CellServiceAllocateRequest};
+    use super::aurae::runtime::v0::*;
     use super::*;
+    use crate::limits::{ARGUMENTS_MAX, ENVIRONMENT_MAX, IO_DEVICES_MAX, REQUEST_BYTES_MAX};
 
     #[test]
     fn every_method_is_found_by_its_path_and_stands_at_its_number() {
@@ -203,7 +244,8 @@ mod tests {
     #[test]
     fn a_cell_has_the_bytes_that_other_clients_send() {
         let bytes: &[u8] = b"\x0a\x0b\x0a\x01a\x12\x02\x10\x05\x50\x01\x58\x01";
-        let request: CellServiceAllocateRequest = decode(Bytes::from_static(bytes)).expect("it parses");
+        let request: CellServiceAllocateRequest =
+            decode_request(Bytes::from_static(bytes)).expect("it parses");
         let cell = request.cell.expect("field 1 is the cell");
         assert_eq!((cell.name.as_str(), cell.isolate_process, cell.isolate_network), ("a", true, true));
         assert_eq!(cell.cpu.and_then(|cpu| cpu.max), Some(5));
@@ -217,6 +259,41 @@ mod tests {
         };
         assert_eq!(status.code, Code::Internal);
         assert!(status.message.starts_with("failed to parse aurae.runtime.v0.Cell: "), "{status}");
+    }
+
+    /// Two bytes each, of which 88 would be made.
+    #[test]
+    fn a_message_of_very_many_items_is_refused_before_they_are_made() {
+        let items = b"\x12\x00".repeat(REQUEST_BYTES_MAX / 2);
+        let refused = decode_request::<IoController>(items.clone().into()).expect_err("too many");
+        assert_eq!(refused.code, Code::ResourceExhausted);
+        assert!(refused.message.starts_with("aurae.runtime.v0.IoController has far more items"), "{refused}");
+        let most = items[..REQUEST_READS_MAX].to_vec();
+        let most: IoController = decode_request(most.into()).expect("a read for each byte");
+        assert_eq!(most.max.len(), REQUEST_READS_MAX / 2);
+        assert_eq!(
+            decode_answer::<IoController>(items.into()).expect("ours").max.len(),
+            REQUEST_BYTES_MAX / 2
+        );
+    }
+
+    #[test]
+    fn a_request_with_as_many_items_as_may_be_is_read() {
+        let number = |n: usize| format!("{n}");
+        let executable = Executable {
+            args: (0..ARGUMENTS_MAX).map(number).collect(),
+            env: (0..ENVIRONMENT_MAX).map(|n| (number(n), number(n))).collect(),
+            rlimits: vec![Rlimit { name: "nofile".to_owned(), soft: Some(1), hard: Some(2) }; 16],
+            capabilities: Some(CapabilitySet { names: (0..64).map(number).collect() }),
+            stdin: Some(vec![1; 64 << 10]),
+            ..Executable::default()
+        };
+        let request = CellServiceStartRequest { executable: Some(executable), ..Default::default() };
+        assert_eq!(decode_request(encode(&request)), Ok(request));
+        let max = vec![IoMax { device: "8:0".to_owned(), ..IoMax::default() }; IO_DEVICES_MAX];
+        let cell = Cell { io: Some(IoController { weight: Some(1), max }), ..Cell::default() };
+        let request = CellServiceAllocateRequest { cell: Some(cell) };
+        assert_eq!(decode_request(encode(&request)), Ok(request));
     }
 
     #[test]

@@ -19,7 +19,9 @@ use super::launch::{Destination, Launcher};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome, unix_ms};
 use super::record::{MayFinish, Record};
-use super::registry::{Aftermath, FreeingCell, MayRemove, Registry, Relaunch, StoppingExecutable};
+use super::registry::{
+    Aftermath, FreeingCell, MayHold, MayRemove, Registry, Relaunch, StoppingExecutable, is_inside,
+};
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
 use crate::limits::{FREED_IN_A_STEP, RESTART_HINDERED_DELAY};
@@ -183,13 +185,11 @@ impl Cells {
         if self.tree.is_frozen(cell)? {
             return Err(Error::CellFrozen(cell.clone()));
         }
+        self.drop_stale(cell);
         let spec = Arc::new(spec);
-        let mut reservation = self.registry().reserve_executable(cell, &spec)?;
+        let reservation = self.registry().reserve_executable(cell, &spec)?;
         let (leaf, limited) = (reservation.leaf, reservation.limited);
         let namespaces = Arc::clone(&reservation.namespaces);
-        let mut stale = std::mem::take(&mut reservation.stale);
-        stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
-        self.registry().keep_stale(cell, stale);
 
         let launched = self
             .retire(cell, &spec.name, reservation.previous.as_ref())
@@ -197,6 +197,9 @@ impl Cells {
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
+                if !self.drop_leaf(cell, leaf) {
+                    self.registry().keep_stale(cell, vec![leaf]);
+                }
                 let nobody = self.registry().cancel_executable(cell, &spec.name, reservation);
                 nobody.into_iter().for_each(|completion| completion.tell());
                 Err(error)
@@ -245,7 +248,10 @@ impl Cells {
             Err(error) => error,
         };
         log::warn!("a restart failed: {error}");
-        let aftermath = self.registry().restart_failed(cell, executable, next);
+        // If it stays, it is the record's: the next try, its Stop or its cell's end removes it.
+        self.drop_leaf(cell, next);
+        let for_good = matches!(error, Error::InitEnded(_));
+        let aftermath = self.registry().restart_failed(cell, executable, next, for_good);
         match aftermath.and_then(|aftermath| told(aftermath).delay) {
             Some(delay) => Restarted::Later(Restart { leaf: next, delay, ..restart }),
             None => Restarted::Over,
@@ -290,6 +296,9 @@ impl Cells {
         let members = if all { group.processes()? } else { BTreeSet::new() };
         if members.is_empty() && child.reason().is_some() {
             return Err(Error::NothingToSignal { cell: cell.clone(), executable: executable.clone() });
+        }
+        if signal.value() == Signal::SIGKILL as i32 {
+            child.condemn();
         }
         if all {
             group.signal(signal)?;
@@ -365,7 +374,7 @@ impl Cells {
         Ok(ending)
     }
 
-    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Freezing::is_at_rest`] says when they
+    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Cells::is_at_rest`] says when they
     /// do; no process must be started in it until then, since one that is born frozen never becomes its program.
     pub fn freeze(&self, cell: &CellName) -> Result<Freezing, Error> {
         let number = self.registry().open_number(cell)?;
@@ -375,13 +384,28 @@ impl Cells {
         Ok(Freezing { cell: cell.clone(), number, group, was_told })
     }
 
+    /// Whether all processes of a cell that is being frozen, and of those inside it, stand still.
+    pub fn is_at_rest(&self, freezing: &Freezing) -> Result<bool, Error> {
+        let Freezing { cell, number, .. } = freezing;
+        // Held meanwhile: on cgroup v1 it is frozen once more, which must not come behind the thaw that lets a kill take effect.
+        let may = self.registry().hold(cell, *number);
+        match may {
+            MayHold::Gone => return Err(Error::NoSuchCell(cell.clone())),
+            MayHold::Later => return Ok(false),
+            MayHold::Now => {}
+        }
+        let at_rest = freezing.is_at_rest();
+        self.registry().cancel_removal(cell, *number);
+        at_rest
+    }
+
     /// For a caller that has waited long enough after [`Cells::freeze`]: lets the cell go on, unless it was frozen before,
     /// and gives the error to answer.
     pub fn undo_freeze(&self, freezing: &Freezing) -> Error {
         let Freezing { cell, number, group, was_told } = freezing;
         let pids = shown_pids(&group.restless().unwrap_or_default());
         // Held meanwhile, so that the next cell of the name is not thawed. One that is being freed needs no thaw.
-        if !was_told && self.registry().hold(cell, *number) {
+        if !was_told && self.registry().hold(cell, *number) == MayHold::Now {
             let thawed = group.thaw();
             self.registry().cancel_removal(cell, *number);
             if let Err(error) = thawed {
@@ -398,12 +422,18 @@ impl Cells {
         self.tree.cell(cell).thaw()
     }
 
-    /// Orders SIGKILL for all that runs in it, what is forked meanwhile included.
-    pub fn kill(&self, ending: &Ending) -> Result<(), Error> {
-        let Target::Cell { cell, number } = &ending.target else { return self.kill_all_of(ending) };
+    /// Orders SIGKILL for all that runs in it, what is forked meanwhile included. [`Finish::Busy`] when another caller is
+    /// about to remove it, and it has not been ordered.
+    pub fn kill(&self, ending: &Ending) -> Result<Finish, Error> {
+        let Target::Cell { cell, number } = &ending.target else {
+            return self.kill_all_of(ending).map(|()| Finish::Done);
+        };
         // Held meanwhile, so that the name is not given to a next cell, which the path would then be of.
-        if !self.registry().hold(cell, *number) {
-            return Ok(());
+        let may = self.registry().hold(cell, *number);
+        match may {
+            MayHold::Gone => return Ok(Finish::Done),
+            MayHold::Later => return Ok(Finish::Busy),
+            MayHold::Now => {}
         }
         // What left the hierarchy that tracks may still be in one that limits, and would keep the cell from going.
         let limiting = self.tree.limiting(cell);
@@ -411,7 +441,7 @@ impl Cells {
             .iter()
             .fold(self.kill_all_of(ending), |killed, group| killed.and(group.signal(Signal::SIGKILL)));
         self.registry().cancel_removal(cell, *number);
-        killed
+        killed.map(|()| Finish::Done)
     }
 
     /// Reaps the processes, removes the cgroups and records the end, as far as the kernel lets us; of a tree of cells the
@@ -436,10 +466,16 @@ impl Cells {
                 let Some(next) = self.registry().innermost(cell, *number, FREED_IN_A_STEP) else {
                     return Ok(Finish::Done);
                 };
+                let mut busy: Vec<&CellName> = Vec::new();
                 for (inner, its_number) in &next {
-                    if self.finish_cell(inner, *its_number)? == Finish::Busy {
-                        return Ok(Finish::Busy);
+                    // What is around a busy one waits for it. The others don't: each init takes a moment to end.
+                    let waits = busy.iter().any(|other| is_inside(other, inner));
+                    if !waits && self.finish_cell(inner, *its_number)? == Finish::Busy {
+                        busy.push(inner);
                     }
+                }
+                if !busy.is_empty() {
+                    return Ok(Finish::Busy);
                 }
                 let all = next.last().is_some_and(|(last, _)| last == cell);
                 Ok(if all { Finish::Done } else { Finish::Partly })
@@ -523,10 +559,12 @@ impl Cells {
     fn make(&self, spec: &CellSpec, number: u64) -> Result<Namespaces, Error> {
         self.tree.create_cell(spec)?;
         let made = Namespaces::make(&self.launcher, &self.tree, spec, number);
-        if made.is_err()
-            && let Err(error) = self.tree.remove_cell(&spec.name)
-        {
-            log::warn!("while undoing: {error}");
+        if made.is_err() {
+            match self.tree.remove_cell(&spec.name) {
+                Ok(Removal::Gone) => {}
+                Ok(Removal::Busy) => log::warn!("while undoing: cell \"{}\" is busy", spec.name),
+                Err(error) => log::warn!("while undoing: {error}"),
+            }
         }
         made
     }
@@ -548,12 +586,7 @@ impl Cells {
         let memory = self.tree.memory_counts(cell);
         match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
             Ok(spawned) => Ok(Launched { spawned, memory, limited }),
-            Err(error) => {
-                if !self.drop_leaf(cell, number) {
-                    self.registry().keep_stale(cell, vec![number]);
-                }
-                Err(namespaces.explain(cell, error))
-            }
+            Err(error) => Err(namespaces.explain(cell, error)),
         }
     }
 
@@ -599,6 +632,13 @@ impl Cells {
                 false
             }
         }
+    }
+
+    /// Removes the leafs that could not be removed before, as far as they can be now.
+    fn drop_stale(&self, cell: &CellName) {
+        let mut stale = self.registry().take_stale(cell);
+        stale.retain(|leaf| !self.drop_leaf(cell, *leaf));
+        self.registry().keep_stale(cell, stale);
     }
 
     /// Has what is left in a leaf killed; for one of which nothing is wanted any more.

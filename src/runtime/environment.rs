@@ -15,8 +15,10 @@ const CELL: &str = "AURAE_CELL";
 const EXECUTABLE: &str = "AURAE_EXECUTABLE";
 
 /// Variables that were asked for: at most 1024, and 128 KiB in all. A name has neither `=` nor NUL, a value no NUL.
+///
+/// One text, of `NAME=value` and a NUL for each: a map would take many times the memory of the request.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(Box<str>);
 
 /// Why variables are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +49,17 @@ impl Environment {
             return Err(EnvironmentError::TooLong { bytes });
         }
         variables.iter().try_for_each(|(name, value)| check_variable(name, value))?;
-        Ok(Self(variables))
+        let mut joined = String::with_capacity(bytes);
+        variables.iter().for_each(|(name, value)| joined.extend([name.as_str(), "=", value.as_str(), "\0"]));
+        Ok(Self(joined.into()))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split_terminator('\0').filter_map(|variable| variable.split_once('='))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
     /// All that an executable begins with, as `NAME=value`.
@@ -55,20 +67,21 @@ impl Environment {
         // The working directory is "/" too, unless another is asked for.
         let ours =
             [("PATH", SEARCH_PATH), ("HOME", "/"), (CELL, cell.as_str()), (EXECUTABLE, executable.as_str())];
-        let ours = ours.into_iter().filter(|(name, _)| !self.0.contains_key(*name));
-        let asked = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let ours = ours.into_iter().filter(|(name, _)| self.get(name).is_none());
         // Nothing is left out here: the types of both names, and `parse`, keep NULs away.
-        ours.chain(asked).filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok()).collect()
+        ours.chain(self.iter())
+            .filter_map(|(name, value)| CString::new(format!("{name}={value}")).ok())
+            .collect()
     }
 
-    /// What it takes to keep it, about.
+    /// What it takes to keep it.
     pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>()).sum()
+        self.0.len()
     }
 
     /// The PATH among them.
     pub fn search_path(&self) -> &str {
-        self.0.get("PATH").map_or(SEARCH_PATH, String::as_str)
+        self.get("PATH").unwrap_or(SEARCH_PATH)
     }
 }
 
@@ -92,7 +105,7 @@ fn check_variable(name: &str, value: &str) -> Result<(), EnvironmentError> {
 impl fmt::Debug for Environment {
     /// Without the values, which may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
     }
 }
 

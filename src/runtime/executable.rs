@@ -55,8 +55,10 @@ pub struct Command(CString);
 /// A program and its arguments, run without a shell.
 ///
 /// 1 to 4096 of them without NUL, at most 128 KiB in all. The first is a path, which has a `/`, or the name of a file.
+///
+/// One text, in which each ends in a NUL: as many of its own would take many times the memory of the request.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Arguments(Vec<CString>);
+pub struct Arguments(Box<str>);
 
 /// An absolute path, for the executable's user to resolve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,9 +129,7 @@ impl ExecutableSpec {
     pub(super) fn bytes(&self) -> usize {
         let program = match &self.program {
             Program::Shell(command) => command.0.count_bytes(),
-            Program::Direct(arguments) => {
-                arguments.0.iter().map(|argument| argument.count_bytes() + size_of::<CString>()).sum()
-            }
+            Program::Direct(arguments) => arguments.0.len(),
         };
         size_of::<Self>()
             + self.name.as_str().len()
@@ -193,22 +193,24 @@ impl Arguments {
         if !program.contains('/') && program.len() > FILE_NAME_BYTES_MAX {
             return Err(ExecutableError::ProgramNameTooLong { given: Quoted(program).to_string() });
         }
-        let parse = |(index, text): (usize, String)| {
-            CString::new(text).map_err(|error| {
-                let given = Quoted(&String::from_utf8_lossy(&error.into_vec())).to_string();
-                ExecutableError::ArgumentNul { number: index + 1, given }
-            })
-        };
-        texts.into_iter().enumerate().map(parse).collect::<Result<_, _>>().map(Self)
+        if let Some(index) = texts.iter().position(|text| text.contains('\0')) {
+            let given = Quoted(&texts[index]).to_string();
+            return Err(ExecutableError::ArgumentNul { number: index + 1, given });
+        }
+        let mut joined = String::with_capacity(bytes);
+        texts.iter().for_each(|text| joined.extend([text.as_str(), "\0"]));
+        Ok(Self(joined.into()))
     }
 
-    pub fn as_c_strings(&self) -> &[CString] {
-        &self.0
+    pub fn iter(&self) -> impl Iterator<Item = &CStr> {
+        let ended = self.0.split_inclusive('\0');
+        // Nothing is left out: each has its NUL, and no other.
+        ended.filter_map(|argument| CStr::from_bytes_with_nul(argument.as_bytes()).ok())
     }
 
     /// As it was given.
     pub fn program(&self) -> &CStr {
-        &self.0[0]
+        self.iter().next().unwrap_or_default()
     }
 
     /// The paths to try, as execvp(3) has it: without a `/`, one in each directory of `search_path`, of which an empty one
@@ -228,7 +230,12 @@ impl Arguments {
 
 impl fmt::Debug for Arguments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Arguments({} and {} more)", Quoted(&self.program().to_string_lossy()), self.0.len() - 1)
+        write!(
+            f,
+            "Arguments({} and {} more)",
+            Quoted(&self.program().to_string_lossy()),
+            self.iter().count() - 1
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The freezing of a cell, which takes as long as its processes do to come to rest. Nothing here waits.
 //!
 //! 1. `freeze` orders it, and answers a [`Freezing`].
-//! 2. Ask [`Freezing::is_at_rest`] until it says so.
+//! 2. Ask `is_at_rest` until it says so.
 //! 3. Or, after a bounded wait, `undo_freeze`.
 
 use super::cgroup::{Group, Rest};
@@ -22,7 +22,7 @@ pub struct Freezing {
 
 impl Freezing {
     /// Whether all processes of the cell, and of those inside it, stand still.
-    pub fn is_at_rest(&self) -> Result<bool, Error> {
+    pub(super) fn is_at_rest(&self) -> Result<bool, Error> {
         match self.group.rest()? {
             Some(Rest::Frozen) => Ok(true),
             Some(Rest::Freezing) => {

@@ -137,7 +137,7 @@ impl Launcher {
             }
             Program::Direct(arguments) => {
                 let programs = arguments.candidates(spec.environment.search_path().as_bytes());
-                (programs, arguments.as_c_strings().to_vec())
+                (programs, arguments.iter().map(CStr::to_owned).collect())
             }
         }
     }

@@ -80,6 +80,16 @@ pub(super) enum MayRemove {
     Now(Vec<(ExecutableName, Arc<Run>)>, Arc<Namespaces>),
 }
 
+/// Whether a cell can be kept from going; see [`Registry::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayHold {
+    Gone,
+    /// Somebody else is at it.
+    Later,
+    /// It is kept.
+    Now,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CellState {
     Allocating,
@@ -99,8 +109,6 @@ pub(super) struct Reservation {
     pub evicted: Option<Evicted>,
     /// Those that it is to be in.
     pub namespaces: Arc<Namespaces>,
-    /// Leafs to remove at this opportunity.
-    pub stale: Vec<u64>,
 }
 
 /// A restart that has begun.
@@ -283,11 +291,16 @@ impl Registry {
         MayRemove::Now(cell.runs().collect(), Arc::clone(&cell.namespaces))
     }
 
-    /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`]. False when it has gone or somebody
-    /// is at it.
-    pub fn hold(&mut self, name: &CellName, number: u64) -> bool {
-        let cell = self.numbered(name, number).filter(|cell| !cell.removing);
-        cell.map(|cell| cell.removing = true).is_some()
+    /// Keeps a cell that is being freed from going, until [`Registry::cancel_removal`].
+    pub fn hold(&mut self, name: &CellName, number: u64) -> MayHold {
+        match self.numbered(name, number) {
+            None => MayHold::Gone,
+            Some(cell) if cell.removing => MayHold::Later,
+            Some(cell) => {
+                cell.removing = true;
+                MayHold::Now
+            }
+        }
     }
 
     pub fn cancel_removal(&mut self, name: &CellName, number: u64) {
@@ -319,10 +332,9 @@ impl Registry {
         let evicted = self.make_room(cell_name, &spec.name)?;
         let cell = self.open_cell(cell_name)?;
         let previous = cell.executables.insert(spec.name.clone(), Record::new(leaf, spec, again));
-        let stale = std::mem::take(&mut cell.stale);
         let namespaces = Arc::clone(&cell.namespaces);
         self.executables += usize::from(previous.is_none());
-        Ok(Reservation { leaf, limited, namespaces, previous, evicted, stale })
+        Ok(Reservation { leaf, limited, namespaces, previous, evicted })
     }
 
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
@@ -350,6 +362,11 @@ impl Registry {
         let record = record?;
         record.never_started();
         Some(Arc::clone(record.completion()))
+    }
+
+    /// The leafs to remove at this opportunity. Not only when a start has found room: they are what takes it.
+    pub fn take_stale(&mut self, cell: &CellName) -> Vec<u64> {
+        self.cells.get_mut(cell).map(|cell| std::mem::take(&mut cell.stale)).unwrap_or_default()
     }
 
     /// Keeps leafs that could not be removed yet, for the next start in this cell or for its end.
@@ -388,10 +405,17 @@ impl Registry {
         Some(Relaunch { leaf: next, spec, limited, namespaces })
     }
 
-    pub fn restart_failed(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Aftermath> {
+    /// With `for_good` no other try can do better.
+    pub fn restart_failed(
+        &mut self,
+        cell: &CellName,
+        name: &ExecutableName,
+        leaf: u64,
+        for_good: bool,
+    ) -> Option<Aftermath> {
         let shut = self.shut;
         let cell = self.cells.get_mut(cell)?;
-        let closed = shut || cell.state == CellState::Freeing;
+        let closed = for_good || shut || cell.state == CellState::Freeing;
         let record = cell.record(name, leaf)?;
         let delay = record.restart_failed(closed);
         Some(Aftermath { delay, completion: Arc::clone(record.completion()) })
@@ -666,7 +690,7 @@ impl Cell {
     }
 }
 
-fn is_inside(name: &CellName, outer: &CellName) -> bool {
+pub(super) fn is_inside(name: &CellName, outer: &CellName) -> bool {
     name.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -1022,7 +1046,7 @@ mod tests {
             assert!(matches!(may, MayFinish::Later));
             job.leaf = next;
             if fails {
-                let aftermath = job.registry.restart_failed(&job.cell, &job.name, next);
+                let aftermath = job.registry.restart_failed(&job.cell, &job.name, next, false);
                 assert_eq!(aftermath.expect("it is known").delay, None);
             } else {
                 assert!(job.registry.commit_executable(&job.cell, &job.name, run(next)), "it is to end");
@@ -1071,6 +1095,21 @@ mod tests {
         assert!(replaced.iter().all(|name| !is_there(&job.registry, name)));
         assert!(start(&mut job.registry, "a", &named(9996)).is_err(), "no other does");
         assert_eq!(job.registry.executables, EXECUTABLES_PER_CELL_MAX);
+    }
+
+    #[test]
+    fn one_at_a_time_is_at_a_cell_that_goes() {
+        let mut registry = registry(&["a"]);
+        let name = spec("a").name;
+        let number = registry.free_cell(&name, false, notice()).expect("allocated").number;
+        assert!(matches!(registry.begin_removal(&name, number), MayRemove::Now(..)));
+        assert_eq!(registry.hold(&name, number), MayHold::Later, "it is not gone yet");
+        registry.cancel_removal(&name, number);
+        assert_eq!(registry.hold(&name, number), MayHold::Now);
+        assert!(matches!(registry.begin_removal(&name, number), MayRemove::Later));
+        assert_eq!(registry.hold(&name, number), MayHold::Later);
+        registry.remove_cell(&name, number);
+        assert_eq!(registry.hold(&name, number), MayHold::Gone);
     }
 
     #[test]

@@ -67,8 +67,13 @@ impl Starts {
             not_freezing.push(record.locks.freeze.read_arc().await);
             records.push(record);
         }
-        let thread = self.threads.acquire_arc().await;
+        let thread = self.thread().await;
         Turn { _in_cell: in_cell, _not_freezing: not_freezing, _thread: thread, _records: records }
+    }
+
+    /// Waits for a thread of the pool alone, to be kept while something is started that is in no cell.
+    pub async fn thread(&self) -> SemaphoreGuardArc {
+        self.threads.acquire_arc().await
     }
 
     /// Waits until nothing is being started in this cell or in a cell inside it, and keeps it so.
@@ -126,6 +131,7 @@ mod tests {
         let others: Vec<_> = ["a/x", "a/y"].map(|cell| now(starts.turn(&name(cell))).expect("free")).into();
         assert_eq!(others.len() + 1, STARTS_MAX);
         assert!(now(starts.turn(&name("b"))).is_none(), "all places are taken");
+        assert!(now(starts.thread()).is_none(), "nor for what is in no cell");
         drop((first, others));
         assert!(starts.cells().is_empty(), "what nobody waits for is forgotten");
     }

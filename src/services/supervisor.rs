@@ -84,7 +84,12 @@ impl Supervisor {
     pub async fn close(&self) -> usize {
         let mut left = 0;
         for batch in self.cells.outline().chunks(ENDS_AT_STOP) {
-            let begin = |cell: &CellInfo| self.begin_free(cell.spec.name.clone(), true, None);
+            let begin = |cell: &CellInfo| {
+                let name = cell.spec.name.clone();
+                // Without a place among the ends: clients may hold them all, for hours.
+                let end = self.clone().begin_and_end(None, move |cells| cells.free(&name, true));
+                self.see_through("an end", end)
+            };
             let ends: Vec<_> = batch.iter().map(|cell| (&cell.spec.name, begin(cell))).collect();
             for (cell, end) in ends {
                 if let Err(status) = end.await {
@@ -99,16 +104,6 @@ impl Supervisor {
         left
     }
 
-    /// Begins to free a cell, at once; the future only waits for the outcome.
-    fn begin_free(
-        &self,
-        cell: CellName,
-        force: bool,
-        grace: Option<Duration>,
-    ) -> impl Future<Output = Result<(), Status>> + Send + use<> {
-        self.begin_end(grace, move |cells| cells.free(&cell, force))
-    }
-
     /// Begins an end with `begin` and sees it through, whether or not the caller stays to hear of it.
     fn begin_end<Begin>(
         &self,
@@ -118,7 +113,7 @@ impl Supervisor {
     where
         Begin: FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
     {
-        self.see_through("an end", self.clone().begin_and_end(grace, begin))
+        self.see_through("an end", self.clone().end_in_a_place(grace, begin))
     }
 
     /// Has `work` done to its end, from now on and whether or not the caller stays to hear of it.
@@ -138,7 +133,7 @@ impl Supervisor {
         async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
     }
 
-    async fn begin_and_end(
+    async fn end_in_a_place(
         self,
         grace: Option<Duration>,
         begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
@@ -148,11 +143,19 @@ impl Supervisor {
                 format!("{ENDS_MAX} executables and cells are being ended, the limit; try again later");
             Status::new(Code::ResourceExhausted, text)
         })?;
-        let ending = self.run(begin).await?;
-        let grace = if ending.is_frozen() { Duration::ZERO } else { grace.unwrap_or(self.grace) };
-        let ended = self.end(ending, grace).await;
+        let ended = self.begin_and_end(grace, begin).await;
         drop(place);
         ended
+    }
+
+    async fn begin_and_end(
+        self,
+        grace: Option<Duration>,
+        begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
+    ) -> Result<(), Status> {
+        let ending = self.run(begin).await?;
+        let grace = if ending.is_frozen() { Duration::ZERO } else { grace.unwrap_or(self.grace) };
+        self.end(ending, grace).await
     }
 
     /// A job that nothing else depends on: refused when the pool is full.
@@ -220,8 +223,10 @@ impl Supervisor {
         let mut pause = FREEZE_POLL_MIN;
         loop {
             let looked = freezing.clone();
-            let at_rest =
-                self.run_step(move |_| looked.is_at_rest()).await?.map_err(|error| status(&error))?;
+            let at_rest = self
+                .run_step(move |cells| cells.is_at_rest(&looked))
+                .await?
+                .map_err(|error| status(&error))?;
             if at_rest || Instant::now() >= deadline {
                 return Ok(at_rest);
             }
@@ -306,13 +311,26 @@ impl Supervisor {
             // Whatever kept us from waiting must not keep us from ending.
             Err(status) => log::warn!("killing without a grace period: {status}"),
         }
-        let killed = ending.clone();
-        self.run_step(move |cells| cells.kill(&killed)).await?.map_err(|error| status(&error))?;
+        self.kill(&ending).await?;
         if self.ended_by(Instant::now() + KILL_TIMEOUT, &ending).await? {
             return Ok(());
         }
         let error = self.run_step(move |cells| cells.give_up(&ending)).await?;
         Err(status(&error))
+    }
+
+    /// Orders SIGKILL. Another caller that ends the same thing and is at it at this moment may be one that still waits out its
+    /// own grace period.
+    async fn kill(&self, ending: &Arc<Ending>) -> Result<(), Status> {
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        loop {
+            let killed = ending.clone();
+            let ordered = self.run_step(move |cells| cells.kill(&killed)).await?;
+            if ordered.map_err(|error| status(&error))? == Finish::Done || Instant::now() >= deadline {
+                return Ok(());
+            }
+            Timer::after(BUSY_RETRY_DELAY).await;
+        }
     }
 
     /// Waits until nothing runs, and removes it. False when the deadline came first.
@@ -403,7 +421,13 @@ impl Runtime for Supervisor {
     }
 
     async fn allocate(&self, spec: CellSpec) -> Result<(), Status> {
-        self.run(move |cells| cells.allocate(spec)).await
+        // An init is a process that is started.
+        let thread = if spec.isolation.process { Some(self.starts.thread().await) } else { None };
+        self.run(move |cells| {
+            let _thread = thread;
+            cells.allocate(spec)
+        })
+        .await
     }
 
     async fn start(&self, cell: CellName, spec: ExecutableSpec) -> Result<i32, Status> {
@@ -429,7 +453,7 @@ impl Runtime for Supervisor {
     }
 
     async fn free(&self, cell: CellName, force: bool, grace: Option<Duration>) -> Result<(), Status> {
-        self.begin_free(cell, force, grace).await
+        self.begin_end(grace, move |cells| cells.free(&cell, force)).await
     }
 
     async fn wait(&self, cell: CellName, executable: ExecutableName) -> Result<Ended, Status> {

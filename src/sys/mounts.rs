@@ -23,3 +23,23 @@ pub fn attach(mount: BorrowedFd<'_>, directory: &CStr) -> Result<(), Errno> {
     let moved = unsafe { libc::syscall(libc::SYS_move_mount, from, none, libc::AT_FDCWD, to, flags) };
     Errno::result(moved).map(drop)
 }
+
+/// A path in the text of /proc/PID/mountinfo (proc_pid_mountinfo(5)), where space, tab, newline and backslash stand as
+/// three octal digits.
+pub fn unescaped(field: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(field.len()), field);
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if first == b'\\' => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}

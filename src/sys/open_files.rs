@@ -10,14 +10,36 @@ pub struct OpenFilesLimit {
     pub hard: u64,
 }
 
-/// Raises the soft limit on open files to the hard limit, which takes no privilege, and answers what it was before.
+/// Raises the limit on open files to `wanted`, or where that takes a privilege that we lack, as far as it goes without.
+/// Answers what it was before, and how many we may have now.
 ///
-/// Programs that use select(2) break above 1024 descriptors, so that what the daemon starts gets the answer back
-/// (see [`super::spawn::Plan::open_files`]).
-pub fn raise_open_files_limit() -> Result<OpenFilesLimit, Errno> {
+/// Programs that use select(2) break above 1024 descriptors, so that what the daemon starts gets the former back.
+pub fn raise_open_files_limit(wanted: u64) -> Result<(OpenFilesLimit, u64), Errno> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < hard {
+    let most = hard.max(wanted);
+    if soft < most && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_err() {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    Ok(OpenFilesLimit { soft, hard })
+    Ok((OpenFilesLimit { soft, hard }, getrlimit(Resource::RLIMIT_NOFILE)?.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hard_limit_is_raised_where_it_can_be() {
+        if !nix::unistd::geteuid().is_root() {
+            return eprintln!("skipped: needs root");
+        }
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+        let is_privileged = setrlimit(Resource::RLIMIT_NOFILE, hard + 1, hard + 1).is_ok();
+        let low = hard - 1;
+        setrlimit(Resource::RLIMIT_NOFILE, low, low).expect("down is always possible");
+        let before = OpenFilesLimit { soft: low, hard: low };
+        // More than the kernel ever gives.
+        assert_eq!(raise_open_files_limit(u64::MAX), Ok((before, low)));
+        let raised = if is_privileged { hard } else { low };
+        assert_eq!(raise_open_files_limit(hard), Ok((before, raised)));
+    }
 }

@@ -8,6 +8,7 @@ use super::super::cpuset::{CpusetLimits, IdList};
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
+use crate::limits::EXECUTABLES_PER_CELL_MAX;
 use crate::sys::failpoint::{INJECTED, with_failing};
 use std::collections::BTreeSet;
 use std::fs;
@@ -327,6 +328,16 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
         let steps =
             ["fill the pipe", "clone", "set the limit", "drop capabilities", "become", "chdir", "exec"];
         assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+    });
+}
+
+#[test]
+fn leafs_that_are_gone_by_now_take_no_room() {
+    alone("leafs_that_are_gone_by_now_take_no_room", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let none: Vec<u64> = (1 << 40..).take(EXECUTABLES_PER_CELL_MAX).collect();
+        machine.cells.registry().keep_stale(&cell_name("a"), none);
+        machine.start_and_reap("a", "job");
     });
 }
 

@@ -1,6 +1,7 @@
 //! Reads the cgroup mounts out of `/proc/self/mountinfo` (proc(5)). A pure function of the text.
 
 use super::Version;
+use crate::sys::mounts::unescaped;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ pub fn cgroup_mounts(mountinfo: &str) -> Vec<Mount> {
 fn cgroup_mount(line: &str) -> Option<Mount> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut mount = mount.split(' ').skip(3);
-    let (root, point) = (unescaped(mount.next()?), unescaped(mount.next()?));
+    let path = |field: &str| PathBuf::from(OsString::from_vec(unescaped(field.as_bytes())));
+    let (root, point) = (path(mount.next()?), path(mount.next()?));
     let mut filesystem = filesystem.split(' ');
     let version = match filesystem.next()? {
         "cgroup" => Version::V1,
@@ -40,25 +42,6 @@ fn cgroup_mount(line: &str) -> Option<Mount> {
     };
     let controllers = controllers.into_iter().map(str::to_owned).collect();
     Some(Mount { version, root, point, controllers })
-}
-
-/// Space, tab, newline and backslash are written as three octal digits.
-fn unescaped(field: &str) -> PathBuf {
-    let (mut bytes, mut rest) = (Vec::with_capacity(field.len()), field.as_bytes());
-    while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) if first == b'\\' => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    OsString::from_vec(bytes).into()
 }
 
 #[cfg(test)]

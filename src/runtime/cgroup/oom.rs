@@ -25,8 +25,9 @@ use std::path::Path;
 pub struct MemoryCounts {
     /// v1: victims in the cell so far. v2 counts in the leaf, which starts at 0.
     victims: u64,
-    /// How often the limit of each was reached; the innermost first. Those without a counter are missing.
-    reached: Vec<(CellName, u64)>,
+    /// How often the limit of each was reached, 0 without a counter; the innermost first. Without their names, as each record
+    /// of an executable keeps this.
+    reached: Box<[u64]>,
 }
 
 /// The hierarchy in which memory is counted, below our own directory.
@@ -50,7 +51,7 @@ impl Tree {
 
 impl MemoryPlace<'_> {
     fn counts(self, cell: &CellName) -> MemoryCounts {
-        let reached = cells_outwards(cell).filter_map(|cell| self.reached(&cell).map(|count| (cell, count)));
+        let reached = cells_outwards(cell).map(|cell| self.reached(&cell).unwrap_or(0));
         MemoryCounts { victims: self.victims_in_cell(cell), reached: reached.collect() }
     }
 
@@ -69,9 +70,9 @@ impl MemoryPlace<'_> {
     }
 
     fn innermost_reached(self, before: &MemoryCounts, cell: &CellName) -> Option<CellName> {
-        let earlier =
-            |cell: &CellName| before.reached.iter().find(|(c, _)| c == cell).map_or(0, |(_, count)| *count);
-        cells_outwards(cell).find(|cell| self.reached(cell).is_some_and(|now| now > earlier(cell)))
+        let earlier = before.reached.iter().copied().chain(std::iter::repeat(0));
+        let mut cells = cells_outwards(cell).zip(earlier);
+        cells.find_map(|(cell, earlier)| (self.reached(&cell)? > earlier).then_some(cell))
     }
 
     /// How often the limit of this very cell was reached.
