@@ -340,6 +340,10 @@ const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 
 /// Processes that are being started at a time: a thread is left for everything else.
 pub const STARTS_MAX: usize = POOL_THREADS - 1;
+/// From the order to start a process to its program, which takes milliseconds, and some seconds in a cell with next to no
+/// cpu time. Whoever takes longer is stopped by a process of its user, or waits for a file system that doesn't answer, and
+/// would keep a thread from all other starts.
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Ends under way at a time, those included whose caller has gone: each holds four descriptors.
 pub const ENDS_MAX: usize = 256;
 /// Ends that the daemon begins at a time when it stops itself; fewer than may wait for the pool.

@@ -4,6 +4,7 @@
 use super::names::{CellName, ExecutableName};
 use crate::limits::{
     CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT, RESTART_BYTES_HELD_MAX,
+    START_TIMEOUT,
 };
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
@@ -76,6 +77,11 @@ pub enum Error {
     /// `object` is what the failed step was about, or empty.
     #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .object))]
     Spawn { cell: CellName, executable: ExecutableName, object: String, failure: SpawnError },
+    #[error(
+        "executable {executable} of cell \"{cell}\" did not come to run its program within {} ms, and was killed: a process stops it (SIGSTOP), the cell has no cpu time left for it, or a file system does not answer; start it again when that is over",
+        START_TIMEOUT.as_millis()
+    )]
+    StartOverdue { cell: CellName, executable: ExecutableName },
     #[error("executable.capabilities: this kernel does not know {0}; leave it out")]
     CapabilityMissing(&'static str),
     #[error("executable {executable} of cell \"{cell}\" has exited; there is no process to be signalled")]
@@ -155,6 +161,7 @@ impl Error {
             | Self::InitEnded(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. }
+            | Self::StartOverdue { .. }
             | Self::NothingToSignal { .. }
             | Self::ControllerMissing { .. }
             | Self::PathTaken { .. } => Kind::FailedPrecondition,
