@@ -125,6 +125,10 @@ const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());
 
 // The daemon
 
+/// How long the lock of a runtime directory may be held by what a daemon was about to start when it was killed …
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// … and how long to wait between two tries for it.
+pub const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Listening sockets; more than one is already rare.
 pub const SOCKETS_MAX: usize = 8;
 /// Between SIGTERM and SIGKILL, when neither flag nor request says otherwise.
