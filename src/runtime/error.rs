@@ -182,6 +182,10 @@ impl Error {
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::Isolation { errno, .. } => isolation_kind(*errno),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            // Cgroups count against the memory of the one that they are in, and against limits on their number.
+            Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC, .. } => {
+                Kind::ResourceExhausted
+            }
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
@@ -215,6 +219,7 @@ fn spawn_advice(step: Step, errno: Errno) -> &'static str {
         (Step::BoundingSet, Errno::EPERM) => "; the daemon lacks CAP_SETPCAP",
         (Step::BecomeUser, Errno::EPERM) => "; the daemon lacks CAP_SETUID or CAP_SETGID",
         (Step::BecomeUser, Errno::EINVAL) => "; the daemon's user namespace has no such id",
+        (_, Errno::ENOMEM) => "; memory.max of the cell, or of one around it, may be too low",
         (Step::Execute, Errno::ENOEXEC) => "; a script needs a first line with \"#!\"",
         _ => "",
     }
@@ -225,8 +230,8 @@ fn spawn_kind(failure: &SpawnError) -> ErrorKind {
     match (failure.step, failure.errno) {
         // A cgroup removed meanwhile, and the signal that goes with it.
         (_, Some(Errno::ENODEV) | None) => ErrorKind::FailedPrecondition,
-        // The limit on processes, of a user or of a cgroup.
-        (_, Some(Errno::EAGAIN)) => ErrorKind::ResourceExhausted,
+        // The limit on processes, of a user or of a cgroup; and that on memory, which holds what the kernel needs, too.
+        (_, Some(Errno::EAGAIN | Errno::ENOMEM)) => ErrorKind::ResourceExhausted,
         // What was asked for is not there, or not to be had.
         (Step::ResourceLimits | Step::BoundingSet | Step::BecomeUser | Step::ChangeDirectory, Some(_)) => {
             ErrorKind::FailedPrecondition
@@ -266,5 +271,7 @@ mod tests {
         let killed = error(Step::JoinCgroups, "", None);
         assert!(killed.to_string().ends_with("join the cgroups: a signal ended it"), "{killed}");
         assert_eq!(killed.kind(), ErrorKind::FailedPrecondition);
+        let full = error(Step::NewCgroupNamespace, "", Some(Errno::ENOMEM));
+        assert_eq!(full.kind(), ErrorKind::ResourceExhausted);
     }
 }
