@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
 
 use async_io::Async;
 use nix::errno::Errno;
@@ -19,7 +21,7 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, SETTLE_DELAY};
+use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY};
 use crate::proto::{self, Method};
 use crate::runtime::{Cells, CellsConfig};
 use crate::services::Services;
@@ -74,14 +76,28 @@ fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
         |error: io::Error| format!("cannot use the runtime directory {}: {error}", runtime_dir.display());
     fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(failed)?;
     let path = runtime_dir.join("auraed.lock");
-    let file = open_lock(&path)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+    take_lock(open_lock(&path)?).map_err(|errno| match errno {
         Errno::EWOULDBLOCK => format!(
             "another auraed runs on {}; stop it, or give this one another --runtime-dir",
             runtime_dir.display()
         ),
         errno => failed(errno.into()),
     })
+}
+
+/// Tries for a moment. What a daemon was about to start when it was killed has the lock, too, until it executes its program
+/// and closes what it has of ours; and whoever restarts a daemon may do so at once.
+fn take_lock(mut file: File) -> Result<Flock<File>, Errno> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK)) if Instant::now() < deadline => file = unlocked,
+            Err((_, errno)) => return Err(errno),
+        }
+        #[expect(clippy::disallowed_methods, reason = "at the start, before there is an executor or a pool")]
+        thread::sleep(LOCK_RETRY_DELAY);
+    }
 }
 
 /// The file is for its owner alone: whoever may open it may lock it (flock(2)), and keep us from starting.
@@ -258,6 +274,18 @@ mod tests {
         assert_eq!(directory.lock_mode(), 0o600);
         let text = lock(&directory.0).expect_err("it is locked");
         assert!(text.contains("another auraed runs on"), "{text}");
+    }
+
+    #[test]
+    fn a_lock_that_is_about_to_go_is_waited_for() {
+        let directory = Directory::new("late");
+        let held = lock(&directory.0).expect("the directory is free");
+        let holder = thread::spawn(move || {
+            thread::sleep(LOCK_TIMEOUT / 5);
+            drop(held);
+        });
+        lock(&directory.0).expect("the holder lets go of it");
+        holder.join().expect("no panic");
     }
 
     #[test]

@@ -130,6 +130,10 @@ const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());
 
 // The daemon
 
+/// How long the lock of a runtime directory may be held by what a daemon was about to start when it was killed …
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// … and how long to wait between two tries for it.
+pub const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Listening sockets; more than one is already rare.
 pub const SOCKETS_MAX: usize = 8;
 /// Between SIGTERM and SIGKILL, when neither flag nor request says otherwise.
@@ -361,6 +365,10 @@ const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 
 /// Processes that are being started at a time: a thread is left for everything else.
 pub const STARTS_MAX: usize = POOL_THREADS - 1;
+/// From the order to start a process to its program, which takes milliseconds, and some seconds in a cell with next to no
+/// cpu time. Whoever takes longer is stopped by a process of its user, or waits for a file system that doesn't answer, and
+/// would keep a thread from all other starts.
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Ends under way at a time, those included whose caller has gone: each holds four descriptors.
 pub const ENDS_MAX: usize = 256;
 /// Ends that the daemon begins at a time when it stops itself; fewer than may wait for the pool.

@@ -459,6 +459,43 @@ fn a_tree_takes_one_place_among_the_ends() {
     });
 }
 
+/// A process may stop every other of its user, and so what is about to become a program in its cell. Three of those take
+/// all places for starts.
+#[test]
+fn a_start_that_is_stopped_before_its_program_runs_is_given_up() {
+    const STOPPER: &str = "while :; do kill -STOP -1; done";
+    with_daemon("stopped", async |daemon| {
+        daemon.allocate("other").await;
+        let mut stuck = Vec::new();
+        for cell in ["web-0", "web-1", "web-2"] {
+            daemon.allocate_isolated(cell).await;
+            daemon.start_as_nobody(cell, "stopper".to_owned(), STOPPER).await.expect("start");
+            // Until one is stopped at the right moment, which is that of its birth at the latest.
+            for number in 0.. {
+                let mut job = Box::pin(daemon.start_as_nobody(cell, format!("job {number}"), "true"));
+                let silent = async {
+                    Timer::after(Duration::from_secs(2)).await;
+                    None
+                };
+                if async { Some((&mut job).await) }.or(silent).await.is_none() {
+                    stuck.push((cell, job));
+                    break;
+                }
+            }
+        }
+        daemon.start("other", "job", "true").await;
+        for (cell, job) in stuck {
+            let refused = job.await.expect_err("it never ran");
+            assert_eq!(refused.code, Code::FailedPrecondition, "{refused}");
+            assert!(refused.message.contains("did not come to run its program"), "{refused}");
+            let stopper = daemon.executable(cell, "stopper").await.pid.to_string();
+            let processes = daemon.leafs(cell).into_iter().flat_map(|leaf| lines(&leaf.join("cgroup.procs")));
+            let started = processes.filter(|pid| *pid != stopper && stands_before_exec(pid));
+            assert_eq!(started.collect::<Vec<_>>(), Vec::<String>::new());
+        }
+    });
+}
+
 #[test]
 fn a_daemon_that_stops_sends_waiters_away_and_restarts_nothing() {
     with_daemon("ending", async |daemon| {
@@ -592,6 +629,18 @@ impl Daemon {
         let (cell_name, name, command) = (cell.to_owned(), name.to_owned(), command.to_owned());
         let executable = Some(Executable { name, command, restart, ..Executable::default() });
         let request = CellServiceStartRequest { cell_name, executable, ..CellServiceStartRequest::default() };
+        self.cells().start(&request).await.map(|started| started.pid)
+    }
+
+    async fn allocate_isolated(&self, name: &str) {
+        let cell = Some(Cell { name: name.to_owned(), isolate_process: true, ..Cell::default() });
+        self.cells().allocate(&CellServiceAllocateRequest { cell }).await.expect("allocate");
+    }
+
+    async fn start_as_nobody(&self, cell: &str, name: String, command: &str) -> Result<i32, Status> {
+        let executable = Some(Executable { name, command: command.to_owned(), ..Executable::default() });
+        let (uid, gid) = (Some(64_123), Some(64_123));
+        let request = CellServiceStartRequest { cell_name: cell.to_owned(), executable, uid, gid };
         self.cells().start(&request).await.map(|started| started.pid)
     }
 
@@ -762,6 +811,11 @@ fn numbers(line: &str) -> Vec<u64> {
 fn is_gone(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.map_or(true, |stat| stat.contains(") Z ") || stat.contains(") X "))
+}
+
+/// It has the name of one of our threads still.
+fn stands_before_exec(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("pool-"))
 }
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint a82fd135e7508ad2.
+// Made from inputs with the fingerprint d45c997b14e9b31f.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -320,7 +320,8 @@ pub trait CellService: Send + Sync {
     /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
     /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS; the name of an
     /// executable that has exited may be used again when no process that it started is left. A program that cannot be
-    /// executed is an error that names the reason, and leaves nothing behind.
+    /// executed is an error that names the reason, and leaves nothing behind. One that does not run within 20 seconds, because
+    /// a process of its user stops it or a file system doesn't answer, is killed, and FAILED_PRECONDITION.
     fn start(
         &self,
         request: aurae::runtime::v0::CellServiceStartRequest,
@@ -431,7 +432,8 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     /// Starts an executable in a cell, and answers when the program runs. May be called again to run more than one in the
     /// same cell. A cell that is not there is NOT_FOUND, a name that is in use there ALREADY_EXISTS; the name of an
     /// executable that has exited may be used again when no process that it started is left. A program that cannot be
-    /// executed is an error that names the reason, and leaves nothing behind.
+    /// executed is an error that names the reason, and leaves nothing behind. One that does not run within 20 seconds, because
+    /// a process of its user stops it or a file system doesn't answer, is killed, and FAILED_PRECONDITION.
     pub fn start(
         &self,
         request: &aurae::runtime::v0::CellServiceStartRequest,

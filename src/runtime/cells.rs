@@ -207,6 +207,20 @@ impl Cells {
         }
     }
 
+    /// The number of the start or restart that is under way in this cell. Makes no system call.
+    pub fn launching(&self, cell: &CellName) -> Option<u64> {
+        self.registry().launching(cell)
+    }
+
+    /// For a caller that has waited long enough for the start of this number: kills the process that is to run the program,
+    /// so that the start fails. Does nothing if that is over.
+    pub fn give_up_start(&self, cell: &CellName, number: u64) {
+        let given_up = self.registry().give_up_launch(cell, number);
+        if given_up {
+            self.kill_leaf(cell, number);
+        }
+    }
+
     /// To be called when the descriptor of `exit` is readable: reaps the process, records how it ended, and drops its
     /// cgroup if nothing that it started is left in it. Does nothing if it still runs.
     ///
@@ -584,10 +598,29 @@ impl Cells {
         let join = self.tree.procs_to_join(cell, entered, limited);
         let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
         let memory = self.tree.memory_counts(cell);
-        match created.and_then(|()| self.launcher.launch(cell, spec, &destination)) {
+        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination));
+        match self.in_time(cell, &spec.name, number, launched) {
             Ok(spawned) => Ok(Launched { spawned, memory, limited }),
             Err(error) => Err(namespaces.explain(cell, error)),
         }
+    }
+
+    /// A launch that was given up has failed, whatever it looks like: an exec that SIGKILL has cut short is no other than one
+    /// that has succeeded.
+    fn in_time(
+        &self,
+        cell: &CellName,
+        executable: &ExecutableName,
+        leaf: u64,
+        launched: Result<Spawned, Error>,
+    ) -> Result<Spawned, Error> {
+        if !self.registry().is_overdue(cell, executable, leaf) {
+            return launched;
+        }
+        if let Ok(spawned) = launched {
+            spawned.kill();
+        }
+        Err(Error::StartOverdue { cell: cell.clone(), executable: executable.clone() })
     }
 
     fn commit(&self, cell: &CellName, executable: &ExecutableName, leaf: u64, launched: Launched) -> Started {

@@ -4,6 +4,7 @@
 use super::names::{CellName, ExecutableName};
 use crate::limits::{
     CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT, RESTART_BYTES_HELD_MAX,
+    START_TIMEOUT,
 };
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
@@ -76,6 +77,11 @@ pub enum Error {
     /// `object` is what the failed step was about, or empty.
     #[error("cannot start executable {executable} in cell \"{cell}\": {}", spawn_story(.failure, .object))]
     Spawn { cell: CellName, executable: ExecutableName, object: String, failure: SpawnError },
+    #[error(
+        "executable {executable} of cell \"{cell}\" did not come to run its program within {} ms, and was killed: a process stops it (SIGSTOP), the cell has no cpu time left for it, or a file system does not answer; start it again when that is over",
+        START_TIMEOUT.as_millis()
+    )]
+    StartOverdue { cell: CellName, executable: ExecutableName },
     #[error("executable.capabilities: this kernel does not know {0}; leave it out")]
     CapabilityMissing(&'static str),
     #[error("executable {executable} of cell \"{cell}\" has exited; there is no process to be signalled")]
@@ -155,6 +161,7 @@ impl Error {
             | Self::InitEnded(_)
             | Self::CellHasChildren { .. } => Kind::FailedPrecondition,
             Self::ExecutableStarting { .. }
+            | Self::StartOverdue { .. }
             | Self::NothingToSignal { .. }
             | Self::ControllerMissing { .. }
             | Self::PathTaken { .. } => Kind::FailedPrecondition,
@@ -175,6 +182,10 @@ impl Error {
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::Isolation { errno, .. } => isolation_kind(*errno),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            // Cgroups count against the memory of the one that they are in, and against limits on their number.
+            Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC, .. } => {
+                Kind::ResourceExhausted
+            }
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
@@ -208,6 +219,7 @@ fn spawn_advice(step: Step, errno: Errno) -> &'static str {
         (Step::BoundingSet, Errno::EPERM) => "; the daemon lacks CAP_SETPCAP",
         (Step::BecomeUser, Errno::EPERM) => "; the daemon lacks CAP_SETUID or CAP_SETGID",
         (Step::BecomeUser, Errno::EINVAL) => "; the daemon's user namespace has no such id",
+        (_, Errno::ENOMEM) => "; memory.max of the cell, or of one around it, may be too low",
         (Step::Execute, Errno::ENOEXEC) => "; a script needs a first line with \"#!\"",
         _ => "",
     }
@@ -218,8 +230,8 @@ fn spawn_kind(failure: &SpawnError) -> ErrorKind {
     match (failure.step, failure.errno) {
         // A cgroup removed meanwhile, and the signal that goes with it.
         (_, Some(Errno::ENODEV) | None) => ErrorKind::FailedPrecondition,
-        // The limit on processes, of a user or of a cgroup.
-        (_, Some(Errno::EAGAIN)) => ErrorKind::ResourceExhausted,
+        // The limit on processes, of a user or of a cgroup; and that on memory, which holds what the kernel needs, too.
+        (_, Some(Errno::EAGAIN | Errno::ENOMEM)) => ErrorKind::ResourceExhausted,
         // What was asked for is not there, or not to be had.
         (Step::ResourceLimits | Step::BoundingSet | Step::BecomeUser | Step::ChangeDirectory, Some(_)) => {
             ErrorKind::FailedPrecondition
@@ -259,5 +271,7 @@ mod tests {
         let killed = error(Step::JoinCgroups, "", None);
         assert!(killed.to_string().ends_with("join the cgroups: a signal ended it"), "{killed}");
         assert_eq!(killed.kind(), ErrorKind::FailedPrecondition);
+        let full = error(Step::NewCgroupNamespace, "", Some(Errno::ENOMEM));
+        assert_eq!(full.kind(), ErrorKind::ResourceExhausted);
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Record {
     again: Option<Restarts>,
     completion: Arc<Completion>,
     stopping: Option<Stopping>,
+    /// Its process takes too long to come to be, and is killed.
+    overdue: bool,
     /// Set when a Stop has ended it: the place of this Stop among all.
     pub stopped: Option<u64>,
 }
@@ -85,6 +87,7 @@ impl Record {
             again,
             completion: Arc::default(),
             stopping: None,
+            overdue: false,
             stopped: None,
         }
     }
@@ -107,6 +110,17 @@ impl Record {
     /// A process is being made at this moment.
     pub fn is_being_launched(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Relaunching(..))
+    }
+
+    /// The process that is being made is not to come to be: it takes too long. False when there is none.
+    pub fn give_up_launch(&mut self) -> bool {
+        self.overdue = self.is_being_launched();
+        self.overdue
+    }
+
+    /// Whether [`Record::give_up_launch`] has been said of the process that is being made.
+    pub fn is_overdue(&self) -> bool {
+        self.overdue
     }
 
     /// It is being stopped: not started again, and its name not given away.
@@ -152,6 +166,7 @@ impl Record {
         let Phase::Restarting(run, outcome) = &self.phase else { return None };
         let spec = self.again.as_ref()?.spec();
         self.phase = Phase::Relaunching(Arc::clone(run), outcome.clone());
+        self.overdue = false;
         self.leaf = leaf;
         Some(spec)
     }

@@ -337,6 +337,24 @@ impl Registry {
         Ok(Reservation { leaf, limited, namespaces, previous, evicted })
     }
 
+    /// The leaf in which a process is being made; the first, where several are.
+    pub fn launching(&self, cell: &CellName) -> Option<u64> {
+        let records = self.cells.get(cell)?.executables.values();
+        records.filter(|record| record.is_being_launched()).map(|record| record.leaf).next()
+    }
+
+    /// Has the process that is being made in this leaf count as one that takes too long. False when there is none.
+    pub fn give_up_launch(&mut self, cell: &CellName, leaf: u64) -> bool {
+        let Some(cell) = self.cells.get_mut(cell) else { return false };
+        cell.executables.values_mut().any(|record| record.leaf == leaf && record.give_up_launch())
+    }
+
+    /// Whether the process of this leaf has been given up while it was being made.
+    pub fn is_overdue(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> bool {
+        let cell = self.cells.get_mut(cell);
+        cell.and_then(|cell| cell.record(name, leaf)).is_some_and(|record| record.is_overdue())
+    }
+
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
     pub fn commit_executable(&mut self, cell: &CellName, name: &ExecutableName, run: Arc<Run>) -> bool {
         let Some(cell) = self.cells.get_mut(cell) else { return true };

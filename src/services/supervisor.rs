@@ -19,7 +19,7 @@ use super::starts::{Starts, Turn};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
-    FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY,
+    FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, START_TIMEOUT,
 };
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
@@ -283,13 +283,45 @@ impl Supervisor {
         }
     }
 
+    /// Has the start in this cell whose turn it is fail when it takes too long, whoever still waits for it. What it answers
+    /// is to be dropped when the start is over, and before the turn.
+    fn limit_start(&self, cell: &CellName) -> channel::Sender<()> {
+        let (under_way, over) = channel::bounded(1);
+        self.tasks.spawn("the limit on a start", self.clone().give_up_late(cell.clone(), over));
+        under_way
+    }
+
+    async fn give_up_late(self, cell: CellName, over: channel::Receiver<()>) {
+        let ended = async {
+            // Nothing is ever sent.
+            let _ = over.recv().await;
+            false
+        };
+        let late = async {
+            Timer::after(START_TIMEOUT).await;
+            true
+        };
+        if !ended.or(late).await {
+            return;
+        }
+        let given_up = self.run_step(move |cells| {
+            // Asked in this order: a start that is not over by now is the one that was found.
+            let found = cells.launching(&cell).filter(|_| !over.is_closed());
+            found.into_iter().for_each(|number| cells.give_up_start(&cell, number));
+        });
+        if let Err(status) = given_up.await {
+            log::error!("a start that takes too long goes on: {status}");
+        }
+    }
+
     /// One try, in the way of a start. What to do later, if anything.
     async fn restart(&self, restart: Restart, turn: Turn) -> Result<Option<Restart>, Status> {
         let supervisor = self.clone();
         // Steps are asked for again when the pool is full; this one can be taken once.
-        let once = Arc::new(Mutex::new(Some((restart, turn))));
+        let under_way = self.limit_start(restart.cell());
+        let once = Arc::new(Mutex::new(Some((restart, turn, under_way))));
         self.run_step(move |cells| {
-            let (restart, _turn) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let (restart, _turn, _under_way) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             match cells.restart(restart) {
                 Restarted::Running(started) => {
                     supervisor.begin_watch(started.exit);
@@ -432,9 +464,9 @@ impl Runtime for Supervisor {
 
     async fn start(&self, cell: CellName, spec: ExecutableSpec) -> Result<i32, Status> {
         let turn = self.starts.turn(&cell).await;
-        let supervisor = self.clone();
+        let (supervisor, under_way) = (self.clone(), self.limit_start(&cell));
         self.run(move |cells| {
-            let _turn = turn;
+            let (_turn, _under_way) = (turn, under_way);
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
             supervisor.begin_watch(started.exit);

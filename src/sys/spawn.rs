@@ -70,6 +70,15 @@ pub struct Spawned {
     pub kept: Inherited,
 }
 
+impl Spawned {
+    /// Ends it at once, with what follows from its being a child of ours.
+    pub fn kill(self) {
+        // ESRCH, the one error, says that it has ended.
+        let _ = pidfd::send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+        pidfd::reap_ended(self.pidfd.as_fd());
+    }
+}
+
 /// What the child does, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
