@@ -7,6 +7,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smol::Executor;
 use smol::channel::{self, Receiver, Sender, TrySendError};
@@ -78,19 +79,33 @@ impl Pool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejected> {
-        let (result, done) = channel::bounded(1);
-        let job = Box::new(move || {
-            if !result.is_closed() {
+        // Apart from the notice, so that the channel's code is there once and not for each kind of result.
+        let result = Arc::new(Mutex::new(None));
+        let (notice, done) = channel::bounded(1);
+        let place = Arc::clone(&result);
+        self.enqueue(Box::new(move || {
+            if !notice.is_closed() {
+                *locked(&place) = Some(job());
                 // The caller may have gone meanwhile; then nobody wants the result.
-                let _ = result.try_send(job());
+                let _ = notice.try_send(());
             }
-        });
+        }))?;
+        // Without a notice when the job has panicked.
+        let _ = done.recv().await;
+        let result = locked(&result).take();
+        result.ok_or(Rejected::Panicked)
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), Rejected> {
         self.queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Rejected::QueueFull,
             TrySendError::Closed(_) => Rejected::Panicked,
-        })?;
-        done.recv().await.map_err(|_| Rejected::Panicked)
+        })
     }
+}
+
+fn locked<T>(result: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+    result.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn work(jobs: &Receiver<Job>) {
@@ -109,7 +124,6 @@ pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 

@@ -214,7 +214,8 @@ impl Group {
             Version::V2 => &['S', 'T', 't', 'Z', 'X'],
         };
         let is_restless = |pid: &&i32| process_state(**pid).is_some_and(|state| !at_rest.contains(&state));
-        let restless: BTreeSet<i32> = pids.iter().filter(is_restless).copied().collect();
+        let mut restless = BTreeSet::new();
+        restless.extend(pids.iter().filter(is_restless));
         Ok(if restless.is_empty() { pids } else { restless })
     }
 
@@ -379,7 +380,10 @@ pub fn processes_in(directory: &Path) -> Result<BTreeSet<i32>, Error> {
     };
     // Whole lines only: the last one may be cut where the reading was bounded.
     let whole = procs.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    Ok(whole.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+    // Not collected, which would sort them first: the kernel has them in order.
+    let mut pids = BTreeSet::new();
+    pids.extend(whole.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    Ok(pids)
 }
 
 fn write_if_there(path: PathBuf, value: &str) -> Result<(), Error> {
