@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint d45c997b14e9b31f.
+// Made from inputs with the fingerprint 7dd438dc389937ab.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -301,8 +301,9 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
 /// A bad field is INVALID_ARGUMENT, with one violation for each such field in the status details. A call that fails
 /// changes nothing.
 pub trait CellService: Send + Sync {
-    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken is ALREADY_EXISTS, a parent that does not
-    /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
+    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken
+    /// is ALREADY_EXISTS, a parent that does not exist NOT_FOUND, a limit that this kernel cannot enforce
+    /// FAILED_PRECONDITION.
     fn allocate(
         &self,
         request: aurae::runtime::v0::CellServiceAllocateRequest,
@@ -409,8 +410,9 @@ impl<'a, C: Channel> CellServiceClient<'a, C> {
     pub fn new(channel: &'a C) -> Self {
         Self { channel }
     }
-    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken is ALREADY_EXISTS, a parent that does not
-    /// exist NOT_FOUND, a limit that this kernel cannot enforce FAILED_PRECONDITION.
+    /// Makes a cell and sets its limits. Starts no process, but for the one that isolate_process takes. A name that is taken
+    /// is ALREADY_EXISTS, a parent that does not exist NOT_FOUND, a limit that this kernel cannot enforce
+    /// FAILED_PRECONDITION.
     pub fn allocate(
         &self,
         request: &aurae::runtime::v0::CellServiceAllocateRequest,
@@ -1200,6 +1202,9 @@ pub mod aurae {
                 /// mounts, with a /proc and a read-only /sys/fs/cgroup that show the cell only. All that runs in the cell shares them, and
                 /// they last as long as the cell. Its first process is one of the daemon's, which reaps orphans. Cannot be changed later.
                 /// A cell inside this one is isolated as its own fields say.
+                ///
+                /// This keeps programs out of each other's way. It does not hold back a program that is root with all capabilities, which
+                /// may mount and so reach the machine: start what is not trusted with uid, or with capabilities.
                 #[prost(bool, tag = "10")]
                 pub isolate_process: bool,
                 /// True: what runs in the cell gets its own network, with the loopback interface up and nothing else. All that runs in
