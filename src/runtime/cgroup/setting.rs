@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 use std::error::Error as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to write, and where. The kernel takes some values without using them, so that each is read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +59,24 @@ impl Written {
 impl Drop for Written {
     fn drop(&mut self) {
         for (path, before) in self.0.iter().rev() {
-            match file::write(path, before) {
+            match restore(path, before) {
                 Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => {}
                 Err(errno) => log::warn!("cannot write {before:?} back to {}: {errno}", path.display()),
             }
         }
+    }
+}
+
+/// A list of v2 that was empty, which says the parent's, cannot be so again where processes are (ENOSPC): then it is what the
+/// parent has.
+fn restore(path: &Path, before: &str) -> Result<(), Errno> {
+    match file::write(path, before) {
+        Err(Errno::ENOSPC) if before.trim_end().is_empty() => {
+            let parents = path.parent().and_then(Path::parent).zip(path.file_name()).ok_or(Errno::ENOSPC)?;
+            let parents = parents.0.join(format!("{}.effective", parents.1.display()));
+            file::write(path, &file::read(&parents).map_err(|_| Errno::ENOSPC)?)
+        }
+        other => other,
     }
 }
 
