@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 7dd438dc389937ab.
+// Made from inputs with the fingerprint 4e85c60c46d394dc.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
