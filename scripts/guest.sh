@@ -27,7 +27,7 @@ disk_id=61757261
 commands=(
     sh cat dd echo env false true ls mkdir rm rmdir mv cp ln chmod touch head tail tr wc sort seq tee yes sleep timeout uname
     stty id nproc sync stat date readlink taskset setsid unshare nsenter mount umount mountpoint findmnt hostname kill ps
-    grep sed awk find xargs ip ping
+    grep sed awk find fsfreeze ip ping
 )
 
 say() { echo "guest: $*" >&2; }

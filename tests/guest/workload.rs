@@ -80,6 +80,57 @@ fn a_process_cannot_move_up_into_its_cell() {
     });
 }
 
+/// A write to a file system that stands still cannot be interrupted, not even by SIGKILL.
+#[test]
+fn a_process_in_uninterruptible_sleep_holds_nobody_up() {
+    let group = OwnGroup::new("uninterruptible");
+    let daemon = Daemon::start("uninterruptible", &group);
+    daemon.allocate(cell("stuck")).expect("allocate");
+    let disk = FrozenDisk::new();
+    let pid = daemon.run("stuck", "writer", "exec dd if=/dev/zero of=/mnt/disk/stuck bs=4k count=1");
+    eventually("it sleeps", || status(pid, "State").starts_with('D'));
+
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| daemon.stop("stuck", "writer").expect_err("it cannot end"));
+        for name in ["one", "two", "three"] {
+            daemon.allocate(cell(name)).expect("allocate");
+            daemon.run(name, "job", "exec sleep 1000");
+            assert_eq!(daemon.list().len(), 2);
+            daemon.free(name).expect("free");
+        }
+        assert!(!stop.is_finished() && !is_gone(pid), "all of it while the stop waits");
+        let refused = stop.join().expect("answered");
+        assert_eq!(refused.code, Code::Internal, "{refused}");
+        assert!(refused.message.contains(&pid.to_string()), "{refused}");
+    });
+    drop(disk);
+    daemon.stop("stuck", "writer").expect("it can end by now");
+    assert!(is_gone(pid));
+    daemon.free("stuck").expect("free");
+    daemon.end();
+}
+
+/// The guest's disk, on which nothing can be written until this is dropped.
+struct FrozenDisk;
+
+impl FrozenDisk {
+    fn new() -> Self {
+        run("fsfreeze", &["--freeze", "/mnt/disk"]);
+        Self
+    }
+}
+
+impl Drop for FrozenDisk {
+    fn drop(&mut self) {
+        run("fsfreeze", &["--unfreeze", "/mnt/disk"]);
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let done = std::process::Command::new(program).args(arguments).status();
+    assert!(done.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+}
+
 /// Without the controller memory the kernel does not keep a process from moving up into its cell, which would become
 /// `domain threaded` if it gave others then.
 mod disabled {
