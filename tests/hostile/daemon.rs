@@ -206,7 +206,8 @@ fn own_groups(pid: i32) -> Vec<PathBuf> {
             "" => mount.contains(" - cgroup2 "),
             _ => mount.contains(" - cgroup ") && mount.ends_with(&format!(",{controllers}")),
         };
-        if let Some(mount) = mounts.lines().find(is_of) {
+        // All of them: one may be hidden by another.
+        for mount in mounts.lines().filter(is_of) {
             let point = mount.split(' ').nth(4).expect("a mount point");
             found.push(Path::new(point).join(path.trim_start_matches('/')));
         }
