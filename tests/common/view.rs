@@ -2,6 +2,7 @@
 //! own mounts stay as they are. Tests named `all_with…` are not run there.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process;
 
 /// Set in the environment of a test binary that a test has started.
@@ -16,16 +17,24 @@ pub fn with_v1_alone() {
 /// The same with nothing but the v2 mount.
 pub fn with_v2_alone() {
     let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    let aside = std::env::temp_dir().join(format!("aurae-test-{}-view", process::id()));
-    fs::create_dir_all(&aside).expect("mkdir");
-    let show = aside.display();
+    let aside = Aside(std::env::temp_dir().join(format!("aurae-test-{}-view", process::id())));
+    fs::create_dir_all(&aside.0).expect("mkdir");
+    let show = aside.0.display();
     run_in_view(
         "with v2 alone",
         &format!(
             "mount --bind {v2} {show} && umount -R /sys/fs/cgroup && mount --move {show} /sys/fs/cgroup"
         ),
     );
-    fs::remove_dir(&aside).expect("rmdir");
+}
+
+/// A directory on which another namespace mounts. Goes with the test, however that ends.
+struct Aside(PathBuf);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
 }
 
 /// Lines of `/proc/self/mountinfo` that are cgroup mounts.
