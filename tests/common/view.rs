@@ -53,7 +53,7 @@ fn v2_mounts() -> Vec<String> {
 
 /// Runs this test binary again in a mount namespace in which `change` has been made. The machine's mounts stay as they
 /// are.
-fn run_in_view(view: &str, change: &str) {
+pub fn run_in_view(view: &str, change: &str) {
     run_again(view, rerun(&format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"")));
 }
 

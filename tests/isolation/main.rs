@@ -2,6 +2,10 @@
 //! how it ends. Needs root; says so and does nothing without.
 
 mod machine;
+#[path = "../common/seccomp.rs"]
+mod seccomp;
+#[path = "../common/view.rs"]
+mod view;
 
 use auraed::runtime::{Cells, ErrorKind, ExecutableSpec, Finish, RestartCondition, RestartPolicy, Restarted};
 use auraed::sys::open_files::OpenFilesLimit;
@@ -12,15 +16,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process;
 use std::thread;
 use std::time::Duration;
 
 /// Those that isolated processes have for themselves, without the network.
 const PROCESS_NAMESPACES: [&str; 4] = ["pid", "ipc", "uts", "mnt"];
-
-/// Set in the environment of a test binary that a test has started.
-const RERUN: &str = "AURAE_TEST_RERUN";
 
 #[test]
 fn each_cell_has_the_namespaces_that_it_asks_for() {
@@ -276,9 +276,11 @@ fn await_rest(init: i32) {
     eventually("it has given its memory back, and sleeps", rests);
 }
 
+/// What is its own. Clean pages are those of its file: how many of them the kernel maps around the one that it needs depends
+/// on how they came into the page cache, and they cost nothing that the daemon's file doesn't.
 fn private_kib(pid: i32) -> u64 {
     let rollup = proc_file(pid, "smaps_rollup");
-    let private = rollup.lines().filter(|line| line.starts_with("Private_"));
+    let private = rollup.lines().filter(|line| line.starts_with("Private_Dirty:"));
     private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
 }
 
@@ -538,94 +540,23 @@ fn pids(text: &str) -> Vec<i32> {
 /// All of the above with mounts that propagate, as systemd sets them up.
 #[test]
 fn all_with_shared_mounts() {
-    run_in_view("with shared mounts", "mount --make-rshared /");
+    view::run_in_view("with shared mounts", "mount --make-rshared /");
 }
 
 /// All of the above with the v2 mount hidden.
 #[test]
 fn all_with_v1_alone() {
-    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    run_in_view("with v1 alone", &format!("umount {v2}"));
+    view::with_v1_alone();
 }
 
 /// All of the above with nothing but the v2 mount.
 #[test]
 fn all_with_v2_alone() {
-    let [v2] = &v2_mounts()[..] else { return eprintln!("skipped: not one v2 mount") };
-    let aside = std::env::temp_dir().join(format!("aurae-isolation-{}-view", process::id()));
-    fs::create_dir_all(&aside).expect("mkdir");
-    let show = aside.display();
-    run_in_view(
-        "with v2 alone",
-        &format!(
-            "mount --bind {v2} {show} && umount -R /sys/fs/cgroup && mount --move {show} /sys/fs/cgroup"
-        ),
-    );
-    fs::remove_dir(&aside).expect("rmdir");
+    view::with_v2_alone();
 }
 
-/// All of the above where a seccomp filter refuses clone3, as that of some container engines does.
+/// All of the above where a seccomp filter refuses clone3.
 #[test]
 fn all_without_clone3() {
-    run_again("without clone3", rerun("exec \"$0\" \"$@\"").map(without_clone3));
-}
-
-fn v2_mounts() -> Vec<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-    let cgroups: Vec<&str> = mounts.lines().filter(|line| line.contains(" - cgroup")).collect();
-    let v2 = cgroups.iter().filter(|line| line.contains(" - cgroup2 "));
-    let points: Vec<String> = v2.filter_map(|line| line.split(' ').nth(4).map(str::to_owned)).collect();
-    if cgroups.len() > points.len() { points } else { Vec::new() }
-}
-
-/// Runs this test binary again in a mount namespace in which `change` has been made. The machine's mounts stay as they
-/// are.
-fn run_in_view(view: &str, change: &str) {
-    run_again(view, rerun(&format!("mount --make-rprivate / && {change} && exec \"$0\" \"$@\"")));
-}
-
-/// The command that runs this test binary again, from `script`; `None` in the binary that it runs.
-fn rerun(script: &str) -> Option<process::Command> {
-    if std::env::var_os(RERUN).is_some() {
-        return None;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: needs root, for a mount namespace");
-        return None;
-    }
-    let mut command = process::Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]).arg(std::env::current_exe().expect("own path"));
-    command.args(["--skip", "all_with"]).env(RERUN, "1");
-    Some(command)
-}
-
-fn run_again(how: &str, command: Option<process::Command>) {
-    let Some(mut command) = command else { return };
-    let output = command.output().expect("unshare");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{how}:\n{text}");
-}
-
-/// Has the command run under a filter that answers ENOSYS to clone3 (seccomp(2)).
-fn without_clone3(mut command: process::Command) -> process::Command {
-    use nix::libc::{self, BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
-    use std::os::unix::process::CommandExt;
-    let statement = |code: u32, k: u32, jf: u8| libc::sock_filter { code: code as u16, jt: 0, jf, k };
-    let mut filter = [
-        // The number of the system call is the first word of seccomp_data.
-        statement(BPF_LD | BPF_W | BPF_ABS, 0, 0),
-        statement(BPF_JMP | BPF_JEQ | BPF_K, libc::SYS_clone3 as u32, 1),
-        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0),
-        statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW, 0),
-    ];
-    let install = move || {
-        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        // SAFETY: one system call, which reads a filter that is valid for the call.
-        let installed = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-        nix::errno::Errno::result(installed).map(drop).map_err(Into::into)
-    };
-    // SAFETY: `install` makes one system call and allocates nothing.
-    unsafe { command.pre_exec(install) };
-    command
+    view::run_again("without clone3", view::rerun("exec \"$0\" \"$@\"").map(seccomp::without_clone3));
 }
