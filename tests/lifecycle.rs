@@ -20,8 +20,9 @@ use smol::{Executor, Timer, future};
 /// Far more than anything here takes; ends a test that would hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Ignores SIGTERM, but writes down that it came.
-const STUBBORN: &str = "trap 'date +%s%N >FILE.term' TERM; : >FILE.ready; while :; do sleep 0.05; done";
+/// Ignores SIGTERM, but writes down that it came. What writes ignores it, too: it may be found by the last round of signals.
+const STUBBORN: &str =
+    "trap 'trap \"\" TERM; date +%s%N >FILE.term' TERM; : >FILE.ready; while :; do sleep 0.05; done";
 
 #[test]
 fn waiting_tells_how_it_ended_before_and_after() {
@@ -423,7 +424,8 @@ fn a_tree_is_freed_within_one_grace_period() {
         assert!(refused.message.contains("\"a/b\"") && refused.message.contains("force"), "{refused}");
         assert!(pids.iter().all(|pid| !is_gone(&pid.to_string())), "a refusal ends nothing");
 
-        let (grace, begin) = (Duration::from_millis(1500), Instant::now());
+        // Long, since the traps are shells on a machine that does other things, too.
+        let (grace, begin) = (Duration::from_secs(4), Instant::now());
         let late = async {
             Timer::after(Duration::from_millis(500)).await;
             daemon.try_allocate("a/b/late").await
@@ -437,7 +439,7 @@ fn a_tree_is_freed_within_one_grace_period() {
             (0..3).flat_map(|n| numbers(&lines(&daemon.file(&format!("{n}.term"))).concat())).collect();
         assert_eq!(terms.len(), 3, "each got SIGTERM");
         let spread = terms.iter().max().zip(terms.iter().min()).map(|(last, first)| last - first);
-        assert!(spread < Some(700_000_000), "at once: {terms:?}");
+        assert!(spread < Some(3_000_000_000), "at once, and not one after the other's grace: {terms:?}");
         assert!(pids.iter().all(|pid| is_gone(&pid.to_string())));
         assert_eq!(daemon.directories("a"), Vec::<PathBuf>::new());
         assert_eq!(daemon.list().await, []);
