@@ -21,8 +21,12 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY};
+use crate::limits::{
+    CONNECTIONS_END_POLL, DAEMON_LOG_BYTES, DESCRIPTORS_MAX, EVENTS_BYTES, LOCK_RETRY_DELAY, LOCK_TIMEOUT,
+    SETTLE_DELAY,
+};
 use crate::proto::{self, Method};
+use crate::runtime::logs::{Feed, Logs};
 use crate::runtime::{Cells, CellsConfig};
 use crate::services::Services;
 use crate::services::supervisor::Supervisor;
@@ -171,7 +175,9 @@ impl Daemon {
             Box::pin(async move { probed.is_healthy().await })
         })));
         let (order, stop) = Stop::new();
-        let api = Api(Services::new(vitals.clone(), supervisor.clone()));
+        let daemon_log = Feed::new(&Logs::new(DAEMON_LOG_BYTES), DAEMON_LOG_BYTES, false);
+        let events = Feed::new(&Logs::new(EVENTS_BYTES), EVENTS_BYTES, false);
+        let api = Api(Services::new(vitals.clone(), supervisor.clone(), daemon_log, events));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
         Self { vitals, supervisor, server, stop: order }
     }

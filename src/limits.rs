@@ -361,6 +361,37 @@ const _: () =
 const _: () = assert!(CPU_MAX_US_FLOOR <= CPU_PERIOD_US_DEFAULT);
 const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 
+// Output
+
+/// One item of output: a longer line is split, as container engines do, so that memory does not depend on lines.
+pub const LINE_BYTES_MAX: usize = 16 << 10;
+/// What is held of each output of an executable, where it does not say: some thousand lines.
+pub const RING_BYTES: u32 = 64 << 10;
+/// The least and the most that it may ask for.
+pub const RING_BYTES_MIN: u32 = 4 << 10;
+pub const RING_BYTES_MAX: u32 = 16 << 20;
+/// What is held of all outputs of all executables, where no flag says otherwise …
+pub const LOG_MEMORY_BYTES: usize = 8 << 20;
+/// … and the least and the most that a flag may say.
+pub const LOG_MEMORY_BYTES_MIN: usize = 256 << 10;
+pub const LOG_MEMORY_BYTES_MAX: usize = 1 << 30;
+/// What is held of the daemon's own log: some thousand lines.
+pub const DAEMON_LOG_BYTES: usize = 128 << 10;
+/// What is held of events: some thousand.
+pub const EVENTS_BYTES: usize = 64 << 10;
+/// One read of a pipe: all that it holds (pipe(7)). Digesting it takes some 100 µs, after which others have their turn.
+pub const OUTPUT_READ_BYTES: usize = 64 << 10;
+/// For how long an output that somebody else has open is read after the exit of its executable, if nothing that it has
+/// started is left by then …
+pub const OUTPUT_LINGER: Duration = Duration::from_secs(1);
+/// … and how long to wait at most, twice as long each time, before looking again whether something is.
+pub const OUTPUT_LINGER_MAX: Duration = Duration::from_secs(64);
+/// Reads of an output that is given up: what a pipe of the largest usual size holds (pipe(7), "pipe-max-size").
+pub const OUTPUT_READS_ABANDONED_MAX: u32 = 16;
+
+const _: () = assert!(RING_BYTES_MIN <= RING_BYTES && RING_BYTES <= RING_BYTES_MAX);
+const _: () = assert!(LINE_BYTES_MAX < OUTPUT_READ_BYTES);
+
 // Ends of executables and cells
 
 /// Processes that are being started at a time: a thread is left for everything else.

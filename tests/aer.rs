@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use auraed::grpc::call::{Answer, Input, Kind};
 use auraed::grpc::status::{Code, Status, Violation};
 use auraed::proto::aurae::discovery::v0::{DiscoverRequest, DiscoverResponse};
+use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::grpc::health::v1::health_check_response::ServingStatus;
 use auraed::proto::grpc::health::v1::*;
@@ -454,6 +455,24 @@ impl Fake {
 impl DiscoveryService for Fake {
     async fn discover(&self, _: DiscoverRequest) -> Result<DiscoverResponse, Status> {
         Ok(DiscoverResponse { healthy: true, version: "1.2.3".to_owned() })
+    }
+}
+
+/// Of logs and events there is nothing to tell.
+impl ObserveService for Fake {
+    async fn get_aurae_daemon_log_stream(
+        &self,
+        _: GetAuraeDaemonLogStreamRequest,
+    ) -> Result<Items<LogItem>, Status> {
+        Ok(Box::pin(smol::stream::empty()))
+    }
+
+    async fn get_sub_process_stream(&self, _: GetSubProcessStreamRequest) -> Result<Items<LogItem>, Status> {
+        Ok(Box::pin(smol::stream::empty()))
+    }
+
+    async fn watch_events(&self, _: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
+        Ok(Box::pin(smol::stream::empty()))
     }
 }
 

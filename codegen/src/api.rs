@@ -11,7 +11,7 @@ use crate::fingerprint::files_below;
 /// Methods that no service implements yet: all whose path starts with one of these. They are declared, listed by
 /// reflection, and answered with UNIMPLEMENTED. Every other method of a .proto file must be implemented, or the main
 /// crate does not compile.
-const PLANNED: &[&str] = &["/aurae.observe.v0.ObserveService/", "/aurae.runtime.v0.PodService/"];
+const PLANNED: &[&str] = &["/aurae.runtime.v0.PodService/"];
 
 /// Packages that repeat another one, message for message, under an older name. Both are served by the types and the
 /// trait of the second.

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 4e85c60c46d394dc.
+// Made from inputs with the fingerprint 11930b6683ad9867.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -17,6 +17,8 @@ pub enum Method {
     ObserveServiceGetAuraeDaemonLogStream,
     /// `/aurae.observe.v0.ObserveService/GetSubProcessStream`
     ObserveServiceGetSubProcessStream,
+    /// `/aurae.observe.v0.ObserveService/WatchEvents`
+    ObserveServiceWatchEvents,
     /// `/aurae.runtime.v0.CellService/Allocate`
     CellServiceAllocate,
     /// `/aurae.runtime.v0.CellService/Free`
@@ -64,6 +66,7 @@ impl Method {
         Method::DiscoveryServiceDiscover,
         Method::ObserveServiceGetAuraeDaemonLogStream,
         Method::ObserveServiceGetSubProcessStream,
+        Method::ObserveServiceWatchEvents,
         Method::CellServiceAllocate,
         Method::CellServiceFree,
         Method::CellServiceStart,
@@ -96,6 +99,9 @@ impl Method {
             }
             "/aurae.observe.v0.ObserveService/GetSubProcessStream" => {
                 Method::ObserveServiceGetSubProcessStream
+            }
+            "/aurae.observe.v0.ObserveService/WatchEvents" => {
+                Method::ObserveServiceWatchEvents
             }
             "/aurae.runtime.v0.CellService/Allocate" => Method::CellServiceAllocate,
             "/aurae.runtime.v0.CellService/Free" => Method::CellServiceFree,
@@ -137,6 +143,9 @@ impl Method {
             Method::ObserveServiceGetSubProcessStream => {
                 "/aurae.observe.v0.ObserveService/GetSubProcessStream"
             }
+            Method::ObserveServiceWatchEvents => {
+                "/aurae.observe.v0.ObserveService/WatchEvents"
+            }
             Method::CellServiceAllocate => "/aurae.runtime.v0.CellService/Allocate",
             Method::CellServiceFree => "/aurae.runtime.v0.CellService/Free",
             Method::CellServiceStart => "/aurae.runtime.v0.CellService/Start",
@@ -169,6 +178,7 @@ impl Method {
             Method::DiscoveryServiceDiscover => Kind::Unary,
             Method::ObserveServiceGetAuraeDaemonLogStream => Kind::ServerStreaming,
             Method::ObserveServiceGetSubProcessStream => Kind::ServerStreaming,
+            Method::ObserveServiceWatchEvents => Kind::ServerStreaming,
             Method::CellServiceAllocate => Kind::Unary,
             Method::CellServiceFree => Kind::Unary,
             Method::CellServiceStart => Kind::Unary,
@@ -194,20 +204,37 @@ impl Method {
     /// True when it is declared, but no service implements it yet.
     pub fn is_planned(self) -> bool {
         matches!(
-            self, Method::ObserveServiceGetAuraeDaemonLogStream |
-            Method::ObserveServiceGetSubProcessStream | Method::PodServiceAllocate |
-            Method::PodServiceStart | Method::PodServiceStop | Method::PodServiceFree
+            self, Method::PodServiceAllocate | Method::PodServiceStart |
+            Method::PodServiceStop | Method::PodServiceFree
         )
     }
 }
 /// Gives one call to the service that implements it. `input` must fit the method's [`Kind`].
 pub fn call<'a, S>(services: &'a S, method: Method, input: Input) -> Answer<'a>
 where
-    S: DiscoveryService + CellService + Health + ServerReflection,
+    S: DiscoveryService + ObserveService + CellService + Health + ServerReflection,
 {
     match method {
         Method::DiscoveryServiceDiscover => {
             unary(input, |request| DiscoveryService::discover(services, request))
+        }
+        Method::ObserveServiceGetAuraeDaemonLogStream => {
+            server_streaming(
+                input,
+                |request| ObserveService::get_aurae_daemon_log_stream(services, request),
+            )
+        }
+        Method::ObserveServiceGetSubProcessStream => {
+            server_streaming(
+                input,
+                |request| ObserveService::get_sub_process_stream(services, request),
+            )
+        }
+        Method::ObserveServiceWatchEvents => {
+            server_streaming(
+                input,
+                |request| ObserveService::watch_events(services, request),
+            )
         }
         Method::CellServiceAllocate => {
             unary(input, |request| CellService::allocate(services, request))
@@ -259,9 +286,7 @@ where
                 |requests| ServerReflection::server_reflection_info(services, requests),
             )
         }
-        Method::ObserveServiceGetAuraeDaemonLogStream
-        | Method::ObserveServiceGetSubProcessStream
-        | Method::PodServiceAllocate
+        Method::PodServiceAllocate
         | Method::PodServiceStart
         | Method::PodServiceStop
         | Method::PodServiceFree => super::planned(method.path()),
@@ -291,6 +316,77 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
         request: &aurae::discovery::v0::DiscoverRequest,
     ) -> impl Future<Output = Result<aurae::discovery::v0::DiscoverResponse, Status>> {
         ask(self.channel, Method::DiscoveryServiceDiscover.path(), request)
+    }
+}
+/// Gives the output of the daemon and of the processes that it started, line by line, and tells what becomes of cells and
+/// executables.
+///
+/// What is given is held in memory, the newest part of it: 64 KiB of each output unless its executable asked for another
+/// size. A stream begins with what is held, then gives what follows. A client that reads too slowly loses the oldest items,
+/// slows nobody, and is told how many (dropped). A daemon that stops ends all streams with UNAVAILABLE.
+pub trait ObserveService: Send + Sync {
+    /// The daemon's own log, from the oldest item that it still holds, and then every new one. Ends when the daemon stops or
+    /// the client leaves.
+    fn get_aurae_daemon_log_stream(
+        &self,
+        request: aurae::observe::v0::GetAuraeDaemonLogStreamRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> + Send;
+    /// The output of one executable that CellService.Start started: what is still held, then what follows, both outputs in the
+    /// order in which they were read. Ends with OK when the executable has ended and all of its output is delivered: it is not
+    /// to be restarted, and no process that it started has its output open any more. One that has ended can be read until
+    /// its name is used again or its cell is freed. A process or a name that is not known is NOT_FOUND.
+    fn get_sub_process_stream(
+        &self,
+        request: aurae::observe::v0::GetSubProcessStreamRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> + Send;
+    /// What has become of cells and executables, from the oldest event that is still held, and then every new one. Ends when
+    /// the daemon stops or the client leaves.
+    fn watch_events(
+        &self,
+        request: aurae::observe::v0::ObserveServiceWatchEventsRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::Event>, Status>> + Send;
+}
+/// Calls `aurae.observe.v0.ObserveService`. Calls that are planned, and bidirectional ones, have no stub.
+pub struct ObserveServiceClient<'a, C> {
+    channel: &'a C,
+}
+impl<'a, C: Channel> ObserveServiceClient<'a, C> {
+    pub fn new(channel: &'a C) -> Self {
+        Self { channel }
+    }
+    /// The daemon's own log, from the oldest item that it still holds, and then every new one. Ends when the daemon stops or
+    /// the client leaves.
+    pub fn get_aurae_daemon_log_stream(
+        &self,
+        request: &aurae::observe::v0::GetAuraeDaemonLogStreamRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> {
+        ask_stream(
+            self.channel,
+            Method::ObserveServiceGetAuraeDaemonLogStream.path(),
+            request,
+        )
+    }
+    /// The output of one executable that CellService.Start started: what is still held, then what follows, both outputs in the
+    /// order in which they were read. Ends with OK when the executable has ended and all of its output is delivered: it is not
+    /// to be restarted, and no process that it started has its output open any more. One that has ended can be read until
+    /// its name is used again or its cell is freed. A process or a name that is not known is NOT_FOUND.
+    pub fn get_sub_process_stream(
+        &self,
+        request: &aurae::observe::v0::GetSubProcessStreamRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> {
+        ask_stream(
+            self.channel,
+            Method::ObserveServiceGetSubProcessStream.path(),
+            request,
+        )
+    }
+    /// What has become of cells and executables, from the oldest event that is still held, and then every new one. Ends when
+    /// the daemon stops or the client leaves.
+    pub fn watch_events(
+        &self,
+        request: &aurae::observe::v0::ObserveServiceWatchEventsRequest,
+    ) -> impl Future<Output = Result<Items<aurae::observe::v0::Event>, Status>> {
+        ask_stream(self.channel, Method::ObserveServiceWatchEvents.path(), request)
     }
 }
 /// Cells: named shares of the machine in which processes run.
@@ -634,32 +730,100 @@ aurae.discovery.v0.DiscoveryService.Discover\n\
     File {
         name: "aurae/observe/v0/observe.proto",
         start: 262,
-        end: 905,
+        end: 2872,
         dependencies: &[],
         messages: "\
+aurae.observe.v0.Event\n\
 aurae.observe.v0.GetAuraeDaemonLogStreamRequest\n\
 aurae.observe.v0.GetSubProcessStreamRequest\n\
 aurae.observe.v0.LogItem\n\
+aurae.observe.v0.LogItem.FieldsEntry\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest\n\
 ",
         members: "\
+aurae.observe.v0.EVENT_TYPE_CELL_ALLOCATED\n\
+aurae.observe.v0.EVENT_TYPE_CELL_FREED\n\
+aurae.observe.v0.EVENT_TYPE_CELL_UPDATED\n\
+aurae.observe.v0.EVENT_TYPE_DAEMON_STARTED\n\
+aurae.observe.v0.EVENT_TYPE_DAEMON_STOPPING\n\
+aurae.observe.v0.EVENT_TYPE_EXECUTABLE_EXITED\n\
+aurae.observe.v0.EVENT_TYPE_EXECUTABLE_OUT_OF_MEMORY\n\
+aurae.observe.v0.EVENT_TYPE_EXECUTABLE_REMOVED\n\
+aurae.observe.v0.EVENT_TYPE_EXECUTABLE_RESTARTED\n\
+aurae.observe.v0.EVENT_TYPE_EXECUTABLE_STARTED\n\
+aurae.observe.v0.EVENT_TYPE_UNSPECIFIED\n\
+aurae.observe.v0.Event._exit_code\n\
+aurae.observe.v0.Event._exit_signal\n\
+aurae.observe.v0.Event.cell_name\n\
+aurae.observe.v0.Event.dropped\n\
+aurae.observe.v0.Event.executable_name\n\
+aurae.observe.v0.Event.exit_code\n\
+aurae.observe.v0.Event.exit_signal\n\
+aurae.observe.v0.Event.nanos\n\
+aurae.observe.v0.Event.oom_cell_name\n\
+aurae.observe.v0.Event.pid\n\
+aurae.observe.v0.Event.restarts\n\
+aurae.observe.v0.Event.sequence\n\
+aurae.observe.v0.Event.timestamp\n\
+aurae.observe.v0.Event.type\n\
+aurae.observe.v0.EventType\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest._from_sequence\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest._since\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest._tail_lines\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest.from_sequence\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest.level\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest.no_follow\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest.since\n\
+aurae.observe.v0.GetAuraeDaemonLogStreamRequest.tail_lines\n\
+aurae.observe.v0.GetSubProcessStreamRequest._from_sequence\n\
+aurae.observe.v0.GetSubProcessStreamRequest._since\n\
+aurae.observe.v0.GetSubProcessStreamRequest._tail_lines\n\
+aurae.observe.v0.GetSubProcessStreamRequest.cell_name\n\
 aurae.observe.v0.GetSubProcessStreamRequest.channel_type\n\
+aurae.observe.v0.GetSubProcessStreamRequest.executable_name\n\
+aurae.observe.v0.GetSubProcessStreamRequest.from_sequence\n\
+aurae.observe.v0.GetSubProcessStreamRequest.no_follow\n\
 aurae.observe.v0.GetSubProcessStreamRequest.process_id\n\
+aurae.observe.v0.GetSubProcessStreamRequest.since\n\
+aurae.observe.v0.GetSubProcessStreamRequest.tail_lines\n\
 aurae.observe.v0.LOG_CHANNEL_TYPE_STDERR\n\
 aurae.observe.v0.LOG_CHANNEL_TYPE_STDOUT\n\
 aurae.observe.v0.LOG_CHANNEL_TYPE_UNSPECIFIED\n\
+aurae.observe.v0.LOG_LEVEL_DEBUG\n\
+aurae.observe.v0.LOG_LEVEL_ERROR\n\
+aurae.observe.v0.LOG_LEVEL_INFO\n\
+aurae.observe.v0.LOG_LEVEL_TRACE\n\
+aurae.observe.v0.LOG_LEVEL_UNSPECIFIED\n\
+aurae.observe.v0.LOG_LEVEL_WARN\n\
 aurae.observe.v0.LogChannelType\n\
+aurae.observe.v0.LogItem.FieldsEntry.key\n\
+aurae.observe.v0.LogItem.FieldsEntry.value\n\
 aurae.observe.v0.LogItem.channel\n\
+aurae.observe.v0.LogItem.dropped\n\
+aurae.observe.v0.LogItem.fields\n\
+aurae.observe.v0.LogItem.level\n\
 aurae.observe.v0.LogItem.line\n\
+aurae.observe.v0.LogItem.nanos\n\
+aurae.observe.v0.LogItem.partial\n\
+aurae.observe.v0.LogItem.sequence\n\
+aurae.observe.v0.LogItem.target\n\
 aurae.observe.v0.LogItem.timestamp\n\
+aurae.observe.v0.LogLevel\n\
 aurae.observe.v0.ObserveService\n\
 aurae.observe.v0.ObserveService.GetAuraeDaemonLogStream\n\
 aurae.observe.v0.ObserveService.GetSubProcessStream\n\
+aurae.observe.v0.ObserveService.WatchEvents\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest._from_sequence\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest._since\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest.from_sequence\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest.no_follow\n\
+aurae.observe.v0.ObserveServiceWatchEventsRequest.since\n\
 ",
     },
     File {
         name: "aurae/runtime/v0/runtime.proto",
-        start: 905,
-        end: 8785,
+        start: 2872,
+        end: 11209,
         dependencies: &[],
         messages: "\
 aurae.runtime.v0.CapabilitySet\n\
@@ -696,6 +860,7 @@ aurae.runtime.v0.Executable\n\
 aurae.runtime.v0.Executable.EnvEntry\n\
 aurae.runtime.v0.IoController\n\
 aurae.runtime.v0.IoMax\n\
+aurae.runtime.v0.LogPolicy\n\
 aurae.runtime.v0.MemoryController\n\
 aurae.runtime.v0.PidsController\n\
 aurae.runtime.v0.Pod\n\
@@ -841,6 +1006,7 @@ aurae.runtime.v0.Executable.capabilities\n\
 aurae.runtime.v0.Executable.command\n\
 aurae.runtime.v0.Executable.description\n\
 aurae.runtime.v0.Executable.env\n\
+aurae.runtime.v0.Executable.log\n\
 aurae.runtime.v0.Executable.name\n\
 aurae.runtime.v0.Executable.no_new_privileges\n\
 aurae.runtime.v0.Executable.restart\n\
@@ -860,6 +1026,20 @@ aurae.runtime.v0.IoMax.read_bytes_per_second\n\
 aurae.runtime.v0.IoMax.reads_per_second\n\
 aurae.runtime.v0.IoMax.write_bytes_per_second\n\
 aurae.runtime.v0.IoMax.writes_per_second\n\
+aurae.runtime.v0.LOG_MODE_BLOCK\n\
+aurae.runtime.v0.LOG_MODE_FILE\n\
+aurae.runtime.v0.LOG_MODE_RING\n\
+aurae.runtime.v0.LOG_MODE_UNSPECIFIED\n\
+aurae.runtime.v0.LogMode\n\
+aurae.runtime.v0.LogPolicy._file_age_seconds_max\n\
+aurae.runtime.v0.LogPolicy._file_bytes_max\n\
+aurae.runtime.v0.LogPolicy._file_count_max\n\
+aurae.runtime.v0.LogPolicy._ring_bytes\n\
+aurae.runtime.v0.LogPolicy.file_age_seconds_max\n\
+aurae.runtime.v0.LogPolicy.file_bytes_max\n\
+aurae.runtime.v0.LogPolicy.file_count_max\n\
+aurae.runtime.v0.LogPolicy.mode\n\
+aurae.runtime.v0.LogPolicy.ring_bytes\n\
 aurae.runtime.v0.MemoryController._high\n\
 aurae.runtime.v0.MemoryController._low\n\
 aurae.runtime.v0.MemoryController._max\n\
@@ -906,8 +1086,8 @@ aurae.runtime.v0.SpawnService\n\
     },
     File {
         name: "google/rpc/error_details.proto",
-        start: 8785,
-        end: 9008,
+        start: 11209,
+        end: 11432,
         dependencies: &[],
         messages: "\
 google.rpc.BadRequest\n\
@@ -921,8 +1101,8 @@ google.rpc.BadRequest.field_violations\n\
     },
     File {
         name: "grpc/health/v1/health.proto",
-        start: 9008,
-        end: 9765,
+        start: 11432,
+        end: 12189,
         dependencies: &[],
         messages: "\
 grpc.health.v1.HealthCheckRequest\n\
@@ -950,8 +1130,8 @@ grpc.health.v1.HealthListResponse.statuses\n\
     },
     File {
         name: "grpc/reflection/v1/reflection.proto",
-        start: 9765,
-        end: 11405,
+        start: 12189,
+        end: 13829,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1.ErrorResponse\n\
@@ -993,8 +1173,8 @@ grpc.reflection.v1.ServiceResponse.name\n\
     },
     File {
         name: "grpc/reflection/v1alpha/reflection.proto",
-        start: 11405,
-        end: 13100,
+        start: 13829,
+        end: 15524,
         dependencies: &[],
         messages: "\
 grpc.reflection.v1alpha.ErrorResponse\n\
@@ -1078,9 +1258,27 @@ pub mod aurae {
     }
     pub mod observe {
         pub mod v0 {
-            /// Asks for the daemon's log; there is one, so there is nothing to choose.
+            /// Says which part of the daemon's log is wanted. With nothing set: all that is held, and then what follows.
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-            pub struct GetAuraeDaemonLogStreamRequest {}
+            pub struct GetAuraeDaemonLogStreamRequest {
+                /// Only items that are at least so severe. Not set: all that the daemon logs, which --log-level says.
+                #[prost(enumeration = "LogLevel", tag = "100")]
+                pub level: i32,
+                /// Only so many of the items that are held already, the newest. What follows is given in any case.
+                #[prost(uint32, optional, tag = "102")]
+                pub tail_lines: ::core::option::Option<u32>,
+                /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
+                #[prost(int64, optional, tag = "103")]
+                pub since: ::core::option::Option<i64>,
+                /// True: ends with OK after what is held already.
+                #[prost(bool, tag = "104")]
+                pub no_follow: bool,
+                /// Begins with this sequence, as after a lost connection with the one behind the last that was received. Where that is
+                /// not held any more, with the oldest that is, and dropped says what is missing. One that is larger than the next to be
+                /// given is OUT_OF_RANGE.
+                #[prost(uint64, optional, tag = "105")]
+                pub from_sequence: ::core::option::Option<u64>,
+            }
             impl ::prost::Name for GetAuraeDaemonLogStreamRequest {
                 const NAME: &'static str = "GetAuraeDaemonLogStreamRequest";
                 const PACKAGE: &'static str = "aurae.observe.v0";
@@ -1091,15 +1289,35 @@ pub mod aurae {
                     "/aurae.observe.v0.GetAuraeDaemonLogStreamRequest".into()
                 }
             }
-            /// Says whose output is wanted, and which part of it.
-            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            /// Says whose output is wanted, and which part of it. Either process_id is set, or cell_name and executable_name.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct GetSubProcessStreamRequest {
                 /// Which output; LOG_CHANNEL_TYPE_UNSPECIFIED is both.
                 #[prost(enumeration = "LogChannelType", tag = "1")]
                 pub channel_type: i32,
-                /// The process id that CellServiceStartResponse.pid gave.
+                /// The process id that CellServiceStartResponse.pid gave, or that of a restart.
                 #[prost(int64, tag = "2")]
                 pub process_id: i64,
+                /// The cell that it was started in.
+                #[prost(string, tag = "100")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// The name that it was started under.
+                #[prost(string, tag = "101")]
+                pub executable_name: ::prost::alloc::string::String,
+                /// Only so many of the items that are held already, the newest. What follows is given in any case.
+                #[prost(uint32, optional, tag = "102")]
+                pub tail_lines: ::core::option::Option<u32>,
+                /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
+                #[prost(int64, optional, tag = "103")]
+                pub since: ::core::option::Option<i64>,
+                /// True: ends with OK after what is held already.
+                #[prost(bool, tag = "104")]
+                pub no_follow: bool,
+                /// Begins with this sequence, as after a lost connection with the one behind the last that was received. Where that is
+                /// not held any more, with the oldest that is, and dropped says what is missing. One that is larger than the next to be
+                /// given is OUT_OF_RANGE.
+                #[prost(uint64, optional, tag = "105")]
+                pub from_sequence: ::core::option::Option<u64>,
             }
             impl ::prost::Name for GetSubProcessStreamRequest {
                 const NAME: &'static str = "GetSubProcessStreamRequest";
@@ -1112,18 +1330,45 @@ pub mod aurae {
                 }
             }
             /// One line of output.
-            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            #[derive(Clone, PartialEq, ::prost::Message)]
             pub struct LogItem {
                 /// Where the line comes from: "NAME::stdout" or "NAME::stderr" for the executable NAME, "auraed" for the daemon.
                 #[prost(string, tag = "1")]
                 pub channel: ::prost::alloc::string::String,
-                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than the daemon's
-                /// bound arrives in several items.
+                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 16384 bytes arrives
+                /// in several items, and what an output ends with is a line also without a newline.
                 #[prost(string, tag = "2")]
                 pub line: ::prost::alloc::string::String,
                 /// When the daemon read the line: whole seconds since 1970-01-01 00:00 UTC.
                 #[prost(int64, tag = "3")]
                 pub timestamp: i64,
+                /// The nanoseconds that follow the timestamp, 0 to 999999999.
+                #[prost(int32, tag = "100")]
+                pub nanos: i32,
+                /// One more than that of the item before, over both outputs of an executable: a client of both sees a gap where items are
+                /// missing. Those of an executable, or of a daemon, that came later are larger.
+                #[prost(uint64, tag = "101")]
+                pub sequence: u64,
+                /// How many items of the outputs asked for are missing before this one, because they had to make way before this client
+                /// took them. Where a stream was resumed with from_sequence for one output of two, and both have lost items since, those
+                /// of the other are counted, too.
+                #[prost(uint64, tag = "102")]
+                pub dropped: u64,
+                /// True: the line goes on in the next item of this channel.
+                #[prost(bool, tag = "103")]
+                pub partial: bool,
+                /// How severe: of the daemon's log alone.
+                #[prost(enumeration = "LogLevel", tag = "104")]
+                pub level: i32,
+                /// The part of the daemon that logged it, as in "auraed::daemon".
+                #[prost(string, tag = "105")]
+                pub target: ::prost::alloc::string::String,
+                /// What the daemon logged beside the line, by name.
+                #[prost(btree_map = "string, string", tag = "106")]
+                pub fields: ::prost::alloc::collections::BTreeMap<
+                    ::prost::alloc::string::String,
+                    ::prost::alloc::string::String,
+                >,
             }
             impl ::prost::Name for LogItem {
                 const NAME: &'static str = "LogItem";
@@ -1133,6 +1378,82 @@ pub mod aurae {
                 }
                 fn type_url() -> ::prost::alloc::string::String {
                     "/aurae.observe.v0.LogItem".into()
+                }
+            }
+            /// Says which events are wanted. With nothing set: all that are held, and then those that follow.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct ObserveServiceWatchEventsRequest {
+                /// Only events from then on: seconds since 1970-01-01 00:00 UTC.
+                #[prost(int64, optional, tag = "1")]
+                pub since: ::core::option::Option<i64>,
+                /// True: ends with OK after what is held already.
+                #[prost(bool, tag = "2")]
+                pub no_follow: bool,
+                /// Begins with this sequence, as after a lost connection with the one behind the last that was received. Where that is
+                /// not held any more, with the oldest that is, and dropped says what is missing. One that is larger than the next to be
+                /// given is OUT_OF_RANGE.
+                #[prost(uint64, optional, tag = "3")]
+                pub from_sequence: ::core::option::Option<u64>,
+            }
+            impl ::prost::Name for ObserveServiceWatchEventsRequest {
+                const NAME: &'static str = "ObserveServiceWatchEventsRequest";
+                const PACKAGE: &'static str = "aurae.observe.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.observe.v0.ObserveServiceWatchEventsRequest".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.observe.v0.ObserveServiceWatchEventsRequest".into()
+                }
+            }
+            /// Something that has happened. Events of one executable come in this order: started or restarted, out of memory, exited,
+            /// removed; and the removal of a cell after those of its executables and of the cells inside it.
+            #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct Event {
+                /// What has happened.
+                #[prost(enumeration = "EventType", tag = "1")]
+                pub r#type: i32,
+                /// When: whole seconds since 1970-01-01 00:00 UTC.
+                #[prost(int64, tag = "2")]
+                pub timestamp: i64,
+                /// The nanoseconds that follow the timestamp, 0 to 999999999.
+                #[prost(int32, tag = "3")]
+                pub nanos: i32,
+                /// One more than that of the event before. Those of a daemon that was started later are larger.
+                #[prost(uint64, tag = "4")]
+                pub sequence: u64,
+                /// How many events are missing before this one, because they had to make way before this client took them.
+                #[prost(uint64, tag = "5")]
+                pub dropped: u64,
+                /// The cell; empty for the daemon's own events.
+                #[prost(string, tag = "6")]
+                pub cell_name: ::prost::alloc::string::String,
+                /// The executable; empty for those of cells and of the daemon.
+                #[prost(string, tag = "7")]
+                pub executable_name: ::prost::alloc::string::String,
+                /// The process that was started, or that has ended. Of the daemon's events: the daemon.
+                #[prost(int32, tag = "8")]
+                pub pid: i32,
+                /// What it exited with, 0 to 255: of EVENT_TYPE_EXECUTABLE_EXITED, unless a signal ended it.
+                #[prost(int32, optional, tag = "9")]
+                pub exit_code: ::core::option::Option<i32>,
+                /// The number of the signal that ended it: of EVENT_TYPE_EXECUTABLE_EXITED, if one did.
+                #[prost(int32, optional, tag = "10")]
+                pub exit_signal: ::core::option::Option<i32>,
+                /// Of EVENT_TYPE_EXECUTABLE_OUT_OF_MEMORY: the cell whose memory limit was reached, as CellServiceWaitResponse has it.
+                #[prost(string, tag = "11")]
+                pub oom_cell_name: ::prost::alloc::string::String,
+                /// How often the executable has been restarted.
+                #[prost(uint32, tag = "12")]
+                pub restarts: u32,
+            }
+            impl ::prost::Name for Event {
+                const NAME: &'static str = "Event";
+                const PACKAGE: &'static str = "aurae.observe.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.observe.v0.Event".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.observe.v0.Event".into()
                 }
             }
             /// The outputs of a process.
@@ -1174,6 +1495,143 @@ pub mod aurae {
                         "LOG_CHANNEL_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
                         "LOG_CHANNEL_TYPE_STDOUT" => Some(Self::Stdout),
                         "LOG_CHANNEL_TYPE_STDERR" => Some(Self::Stderr),
+                        _ => None,
+                    }
+                }
+            }
+            /// How severe an item of the daemon's log is; the most severe first.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum LogLevel {
+                /// Not said.
+                Unspecified = 0,
+                /// Something was lost or not done.
+                Error = 1,
+                /// Something is not as it should be, and the daemon goes on.
+                Warn = 2,
+                /// A change of state.
+                Info = 3,
+                /// For those who look for a fault.
+                Debug = 4,
+                /// Everything.
+                Trace = 5,
+            }
+            impl LogLevel {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "LOG_LEVEL_UNSPECIFIED",
+                        Self::Error => "LOG_LEVEL_ERROR",
+                        Self::Warn => "LOG_LEVEL_WARN",
+                        Self::Info => "LOG_LEVEL_INFO",
+                        Self::Debug => "LOG_LEVEL_DEBUG",
+                        Self::Trace => "LOG_LEVEL_TRACE",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "LOG_LEVEL_UNSPECIFIED" => Some(Self::Unspecified),
+                        "LOG_LEVEL_ERROR" => Some(Self::Error),
+                        "LOG_LEVEL_WARN" => Some(Self::Warn),
+                        "LOG_LEVEL_INFO" => Some(Self::Info),
+                        "LOG_LEVEL_DEBUG" => Some(Self::Debug),
+                        "LOG_LEVEL_TRACE" => Some(Self::Trace),
+                        _ => None,
+                    }
+                }
+            }
+            /// What can happen.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum EventType {
+                /// Not said.
+                Unspecified = 0,
+                /// The daemon takes calls.
+                DaemonStarted = 1,
+                /// The daemon is about to end.
+                DaemonStopping = 2,
+                /// A cell has been made.
+                CellAllocated = 3,
+                /// Limits of a cell have changed.
+                CellUpdated = 4,
+                /// A cell is gone.
+                CellFreed = 5,
+                /// An executable runs.
+                ExecutableStarted = 6,
+                /// An executable runs again.
+                ExecutableRestarted = 7,
+                /// The kernel has ended the process of an executable because memory had run out. Its exit follows.
+                ExecutableOutOfMemory = 8,
+                /// The process of an executable has ended. Where it is to be restarted, that follows.
+                ExecutableExited = 9,
+                /// An executable that has exited is forgotten, and its output with it: it was stopped once more, its name was used again,
+                /// its place was needed, or its cell was freed.
+                ExecutableRemoved = 10,
+            }
+            impl EventType {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "EVENT_TYPE_UNSPECIFIED",
+                        Self::DaemonStarted => "EVENT_TYPE_DAEMON_STARTED",
+                        Self::DaemonStopping => "EVENT_TYPE_DAEMON_STOPPING",
+                        Self::CellAllocated => "EVENT_TYPE_CELL_ALLOCATED",
+                        Self::CellUpdated => "EVENT_TYPE_CELL_UPDATED",
+                        Self::CellFreed => "EVENT_TYPE_CELL_FREED",
+                        Self::ExecutableStarted => "EVENT_TYPE_EXECUTABLE_STARTED",
+                        Self::ExecutableRestarted => "EVENT_TYPE_EXECUTABLE_RESTARTED",
+                        Self::ExecutableOutOfMemory => {
+                            "EVENT_TYPE_EXECUTABLE_OUT_OF_MEMORY"
+                        }
+                        Self::ExecutableExited => "EVENT_TYPE_EXECUTABLE_EXITED",
+                        Self::ExecutableRemoved => "EVENT_TYPE_EXECUTABLE_REMOVED",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "EVENT_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+                        "EVENT_TYPE_DAEMON_STARTED" => Some(Self::DaemonStarted),
+                        "EVENT_TYPE_DAEMON_STOPPING" => Some(Self::DaemonStopping),
+                        "EVENT_TYPE_CELL_ALLOCATED" => Some(Self::CellAllocated),
+                        "EVENT_TYPE_CELL_UPDATED" => Some(Self::CellUpdated),
+                        "EVENT_TYPE_CELL_FREED" => Some(Self::CellFreed),
+                        "EVENT_TYPE_EXECUTABLE_STARTED" => Some(Self::ExecutableStarted),
+                        "EVENT_TYPE_EXECUTABLE_RESTARTED" => {
+                            Some(Self::ExecutableRestarted)
+                        }
+                        "EVENT_TYPE_EXECUTABLE_OUT_OF_MEMORY" => {
+                            Some(Self::ExecutableOutOfMemory)
+                        }
+                        "EVENT_TYPE_EXECUTABLE_EXITED" => Some(Self::ExecutableExited),
+                        "EVENT_TYPE_EXECUTABLE_REMOVED" => Some(Self::ExecutableRemoved),
                         _ => None,
                     }
                 }
@@ -1432,6 +1890,9 @@ pub mod aurae {
                 /// What to do when it exits. Not set: nothing.
                 #[prost(message, optional, tag = "107")]
                 pub restart: ::core::option::Option<RestartPolicy>,
+                /// What is kept of its standard output and standard error. Not set: the newest 64 KiB of each.
+                #[prost(message, optional, tag = "108")]
+                pub log: ::core::option::Option<LogPolicy>,
             }
             impl ::prost::Name for Executable {
                 const NAME: &'static str = "Executable";
@@ -1441,6 +1902,38 @@ pub mod aurae {
                 }
                 fn type_url() -> ::prost::alloc::string::String {
                     "/aurae.runtime.v0.Executable".into()
+                }
+            }
+            /// What is kept of the output of an executable, for ObserveService.GetSubProcessStream to give.
+            #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+            pub struct LogPolicy {
+                /// Not set: LOG_MODE_RING.
+                #[prost(enumeration = "LogMode", tag = "1")]
+                pub mode: i32,
+                /// How many bytes of each of the two outputs are held in memory, 4096 to 16777216, the daemon's own some 20 for each line
+                /// included. All that is held for all executables is bounded, too (--log-memory): where that is used up, the oldest
+                /// output makes way. Not set: 65536.
+                #[prost(uint32, optional, tag = "2")]
+                pub ring_bytes: ::core::option::Option<u32>,
+                /// Of LOG_MODE_FILE: a file that has so many bytes is put aside, and another one begun, 4096 and more. Not set: 10485760.
+                #[prost(uint64, optional, tag = "3")]
+                pub file_bytes_max: ::core::option::Option<u64>,
+                /// Of LOG_MODE_FILE: how many files that were put aside are kept for each output, 0 to 100. Not set: 4.
+                #[prost(uint32, optional, tag = "4")]
+                pub file_count_max: ::core::option::Option<u32>,
+                /// Of LOG_MODE_FILE: a file that is so many seconds old is put aside, and one that was put aside so long ago is removed,
+                /// when there is more output; 1 and more. Not set: age does not count.
+                #[prost(uint64, optional, tag = "5")]
+                pub file_age_seconds_max: ::core::option::Option<u64>,
+            }
+            impl ::prost::Name for LogPolicy {
+                const NAME: &'static str = "LogPolicy";
+                const PACKAGE: &'static str = "aurae.runtime.v0";
+                fn full_name() -> ::prost::alloc::string::String {
+                    "aurae.runtime.v0.LogPolicy".into()
+                }
+                fn type_url() -> ::prost::alloc::string::String {
+                    "/aurae.runtime.v0.LogPolicy".into()
                 }
             }
             /// A limit of setrlimit(2).
@@ -2272,6 +2765,57 @@ pub mod aurae {
                 }
                 fn type_url() -> ::prost::alloc::string::String {
                     "/aurae.runtime.v0.PodServiceFreeResponse".into()
+                }
+            }
+            /// What happens to output that the daemon cannot hold.
+            #[derive(
+                Clone,
+                Copy,
+                Debug,
+                PartialEq,
+                Eq,
+                Hash,
+                PartialOrd,
+                Ord,
+                ::prost::Enumeration
+            )]
+            #[repr(i32)]
+            pub enum LogMode {
+                /// As LOG_MODE_RING.
+                Unspecified = 0,
+                /// The oldest makes way, and clients that have not taken it yet lose it. The executable never waits.
+                Ring = 1,
+                /// While there are clients that follow, the executable waits for the slowest of them: no line is lost to any of them. One
+                /// that stops reading, and stays, stops the executable at its next write, too. Without clients as LOG_MODE_RING.
+                Block = 2,
+                /// As LOG_MODE_RING, and all of it is also appended, byte for byte, to the files
+                /// LIBRARY_DIR/logs/CELL/EXECUTABLE.stdout.log and .stderr.log, which stay when the cell is freed. In the name of the
+                /// executable, what is not one of A-Z a-z 0-9 - _ . stands as % and two digits, and so does a dot at its start; one that is
+                /// too long for a file's name ends in a hash. Files that were put aside have ".1" behind their name, the newest, and so on.
+                File = 3,
+            }
+            impl LogMode {
+                /// String value of the enum field names used in the ProtoBuf definition.
+                ///
+                /// The values are not transformed in any way and thus are considered stable
+                /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+                pub fn as_str_name(&self) -> &'static str {
+                    match self {
+                        Self::Unspecified => "LOG_MODE_UNSPECIFIED",
+                        Self::Ring => "LOG_MODE_RING",
+                        Self::Block => "LOG_MODE_BLOCK",
+                        Self::File => "LOG_MODE_FILE",
+                    }
+                }
+                /// Creates an enum from field names used in the ProtoBuf definition.
+                pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                    match value {
+                        "LOG_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+                        "LOG_MODE_RING" => Some(Self::Ring),
+                        "LOG_MODE_BLOCK" => Some(Self::Block),
+                        "LOG_MODE_FILE" => Some(Self::File),
+                        _ => None,
+                    }
                 }
             }
             /// The exits after which an executable is started again. One that was stopped is not.

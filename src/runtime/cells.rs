@@ -8,7 +8,8 @@ mod failures;
 
 use super::cgroup::{ControllerSet, Group, Hierarchies, MemoryCounts, Removal, Tree, Version};
 use super::change::LimitsChange;
-use super::child::{Child, Exit, Run, Started};
+use super::child::{Child, Exit, Leaf, Run, Started};
+use super::clock::unix_ms;
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::executable::ExecutableSpec;
@@ -16,15 +17,17 @@ use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
+use super::logs::{Capture, Logs};
 use super::names::{CellName, ExecutableName};
-use super::outcome::{Completion, Outcome, unix_ms};
+use super::outcome::{Completion, Outcome};
+use super::output::{Output, Whose};
 use super::record::{MayFinish, Record};
 use super::registry::{
-    Aftermath, FreeingCell, MayHold, MayRemove, Registry, Relaunch, StoppingExecutable, is_inside,
+    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, StoppingExecutable, is_inside,
 };
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
-use crate::limits::{FREED_IN_A_STEP, RESTART_HINDERED_DELAY};
+use crate::limits::{FREED_IN_A_STEP, LOG_MEMORY_BYTES, RESTART_HINDERED_DELAY};
 use crate::sys::open_files::OpenFilesLimit;
 use crate::sys::pidfd::ExitReason;
 use crate::sys::spawn::Spawned;
@@ -48,6 +51,8 @@ pub struct CellsConfig {
     pub init: PathBuf,
     /// The limit on open files for what is started; `None` leaves the daemon's.
     pub open_files: Option<OpenFilesLimit>,
+    /// Bytes that are held of all output together.
+    pub log_memory: usize,
 }
 
 impl CellsConfig {
@@ -58,7 +63,13 @@ impl CellsConfig {
             b"/run/aurae" => "aurae".to_owned(),
             path => format!("aurae-{:08x}", fnv1a(path)),
         };
-        Self { slice, shell: "/bin/sh".into(), init: OWN_PROGRAM.into(), open_files: None }
+        Self {
+            slice,
+            shell: "/bin/sh".into(),
+            init: OWN_PROGRAM.into(),
+            open_files: None,
+            log_memory: LOG_MEMORY_BYTES,
+        }
     }
 }
 
@@ -119,7 +130,8 @@ impl Cells {
         let launcher = Launcher::new(&config, hierarchies.tracking.version)?;
         let tree = Tree::open(&hierarchies, &config.slice)?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
-        Ok(Self { tree, launcher, registry: Mutex::default() })
+        let registry = Registry::new(Logs::new(config.log_memory));
+        Ok(Self { tree, launcher, registry: Mutex::new(registry) })
     }
 
     /// Whether this machine has cgroup v2 alone. `false` on v1 and on a hybrid, where v2 has no controllers.
@@ -188,12 +200,12 @@ impl Cells {
         self.drop_stale(cell);
         let spec = Arc::new(spec);
         let reservation = self.registry().reserve_executable(cell, &spec)?;
-        let (leaf, limited) = (reservation.leaf, reservation.limited);
-        let namespaces = Arc::clone(&reservation.namespaces);
+        let place = reservation.place.clone();
+        let leaf = place.leaf;
 
         let launched = self
             .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, leaf, limited, &namespaces));
+            .and_then(|()| self.launch(cell, &spec, &place));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
@@ -244,6 +256,11 @@ impl Cells {
         Some(Restart { cell, executable, leaf: run.leaf, delay, completion })
     }
 
+    /// Whether nothing that was started in a leaf is left. Where that cannot be told, it is as if there were nothing.
+    pub fn is_gone(&self, leaf: &Leaf) -> bool {
+        self.leaf(&leaf.cell, leaf.number).is_empty().unwrap_or(true)
+    }
+
     /// To be called when the delay of `restart` is over, in the place of a [`Cells::start`].
     pub fn restart(&self, restart: Restart) -> Restarted {
         let Restart { cell, executable, leaf, .. } = &restart;
@@ -256,8 +273,9 @@ impl Cells {
             return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
         }
         let begun = self.registry().begin_restart(cell, executable, *leaf);
-        let Some(Relaunch { leaf: next, spec, limited, namespaces }) = begun else { return Restarted::Over };
-        let error = match self.launch(cell, &spec, next, limited, &namespaces) {
+        let Some(Relaunch { spec, place }) = begun else { return Restarted::Over };
+        let next = place.leaf;
+        let error = match self.launch(cell, &spec, &place) {
             Ok(launched) => return Restarted::Running(self.commit(cell, executable, next, launched)),
             Err(error) => error,
         };
@@ -281,6 +299,11 @@ impl Cells {
     /// The end to come of an executable, or the one that it has had. Makes no system call.
     pub fn completion(&self, cell: &CellName, executable: &ExecutableName) -> Result<Arc<Completion>, Error> {
         self.registry().completion(cell, executable)
+    }
+
+    /// What an executable writes, or has written. Makes no system call.
+    pub fn output(&self, whose: &Whose) -> Result<Output, Error> {
+        self.registry().output(whose)
     }
 
     /// All cells as a tree, with what they use now.
@@ -583,24 +606,22 @@ impl Cells {
         made
     }
 
-    fn launch(
-        &self,
-        cell: &CellName,
-        spec: &ExecutableSpec,
-        number: u64,
-        limited: ControllerSet,
-        namespaces: &Namespaces,
-    ) -> Result<Launched, Error> {
+    fn launch(&self, cell: &CellName, spec: &ExecutableSpec, place: &Place) -> Result<Launched, Error> {
+        let Place { leaf: number, limited, namespaces, output } = place;
+        let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
+        let (capture, output) =
+            Capture::open(output, spec.user).map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
         let join = self.tree.procs_to_join(cell, entered, limited);
         let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
         let memory = self.tree.memory_counts(cell);
-        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination));
+        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
+        drop(output);
         match self.in_time(cell, &spec.name, number, launched) {
-            Ok(spawned) => Ok(Launched { spawned, memory, limited }),
+            Ok(spawned) => Ok(Launched { spawned, memory, limited, capture }),
             Err(error) => Err(namespaces.explain(cell, error)),
         }
     }
@@ -624,7 +645,7 @@ impl Cells {
     }
 
     fn commit(&self, cell: &CellName, executable: &ExecutableName, leaf: u64, launched: Launched) -> Started {
-        let Launched { spawned, memory, limited } = launched;
+        let Launched { spawned, memory, limited, capture } = launched;
         let (child, pidfd) = Child::new(spawned.pid, spawned.pidfd);
         let run = Arc::new(Run::new(leaf, child, memory));
         let ending = self.registry().commit_executable(cell, executable, Arc::clone(&run));
@@ -636,7 +657,7 @@ impl Cells {
         }
         self.catch_up(cell, leaf, limited);
         let (cell, executable) = (cell.clone(), executable.clone());
-        Started { pid: run.child.pid, exit: Exit { cell, executable, run, pidfd } }
+        Started { pid: run.child.pid, exit: Exit { cell, executable, run, pidfd }, capture }
     }
 
     fn leaf(&self, cell: &CellName, number: u64) -> Group {
@@ -693,6 +714,7 @@ struct Launched {
     memory: MemoryCounts,
     /// The controllers whose groups it has entered.
     limited: ControllerSet,
+    capture: Capture,
 }
 
 /// How the kernel ends a process when memory has run out.

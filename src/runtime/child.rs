@@ -5,8 +5,9 @@
 //! the outcome is kept with the child.
 
 use super::cgroup::MemoryCounts;
+use super::clock::unix_ms;
+use super::logs::Capture;
 use super::names::{CellName, ExecutableName};
-use super::outcome::unix_ms;
 use super::signal::SignalNumber;
 use crate::sys::pidfd::{self, ExitReason};
 use nix::errno::Errno;
@@ -132,6 +133,7 @@ pub struct Started {
     /// Its pid as this daemon sees it.
     pub pid: i32,
     pub exit: Exit,
+    pub capture: Capture,
 }
 
 /// The exit to come of one process. Its descriptor becomes readable when the process has ended; then hand it to
@@ -144,7 +146,18 @@ pub struct Exit {
     pub(super) pidfd: Arc<OwnedFd>,
 }
 
+/// The leaf of one run.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    pub(super) cell: CellName,
+    pub(super) number: u64,
+}
+
 impl Exit {
+    pub fn leaf(&self) -> Leaf {
+        Leaf { cell: self.cell.clone(), number: self.run.leaf }
+    }
+
     /// How it ended, once it has been reaped.
     pub fn reason(&self) -> Option<ExitReason> {
         self.run.child.reason()

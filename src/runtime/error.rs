@@ -60,6 +60,11 @@ pub enum Error {
         "executable {executable} of cell \"{cell}\" has exited, but processes that it started still run; stop it first"
     )]
     ProcessesLeft { cell: CellName, executable: ExecutableName },
+    #[error(
+        "there is no process {0} of an executable; accepted: the pid that Start gave, until the executable's name is used \
+         again or its cell is freed"
+    )]
+    NoSuchProcess(i64),
     #[error("there is no executable {executable} in cell \"{cell}\"; start it first")]
     NoSuchExecutable { cell: CellName, executable: ExecutableName },
     #[error(
@@ -149,7 +154,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use ErrorKind as Kind;
         match self {
-            Self::NoSuchCell(_) | Self::NoSuchExecutable { .. } => Kind::NotFound,
+            Self::NoSuchCell(_) | Self::NoSuchProcess(_) | Self::NoSuchExecutable { .. } => Kind::NotFound,
             Self::CellExists(_) | Self::ExecutableExists { .. } | Self::ProcessesLeft { .. } => {
                 Kind::AlreadyExists
             }

@@ -2,6 +2,7 @@
 
 use super::capability::CapabilitySet;
 use super::environment::Environment;
+use super::logs::LogPolicy;
 use super::names::ExecutableName;
 use super::quote::Quoted;
 use super::restart::RestartPolicy;
@@ -32,6 +33,7 @@ pub struct ExecutableSpec {
     /// `None` is `/dev/null`.
     pub stdin: Option<StandardInput>,
     pub restart: RestartPolicy,
+    pub log: LogPolicy,
 }
 
 /// Whom an executable runs as.
@@ -122,6 +124,7 @@ impl ExecutableSpec {
             no_new_privileges: false,
             stdin: None,
             restart: RestartPolicy::default(),
+            log: LogPolicy::default(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::sys::user::User;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::PipeWriter;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -89,10 +90,14 @@ impl Launcher {
         cell: &CellName,
         spec: &ExecutableSpec,
         destination: &Destination<'_>,
+        output: &[PipeWriter; 2],
     ) -> Result<Spawned, Error> {
         let (leaf, procs) = self.open(destination)?;
         let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
         let stdin = self.stdin(spec)?;
+        let above_stdio = |pipe: &PipeWriter| spawn::dup_above_stdio(pipe.as_fd());
+        let output = above_stdio(&output[0]).and_then(|out| Ok((out, above_stdio(&output[1])?)));
+        let (out, err) = output.map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let (programs, arguments) = self.program(spec);
         let limits = self.limits(spec);
         let plan = Plan {
@@ -102,7 +107,7 @@ impl Launcher {
             into: leaf.as_ref().map(|leaf| leaf.as_fd()),
             join: &join,
             stdin: stdin.as_ref().unwrap_or(&self.null).as_fd(),
-            output: self.null.as_fd(),
+            output: [out.as_fd(), err.as_fd()],
             inherited: self.inherited,
             limits: &limits,
             bounding: self.bounding_set(spec)?,
@@ -184,7 +189,7 @@ impl Launcher {
             namespaces: destination.namespaces,
             join: &join,
             stdin: self.null.as_fd(),
-            output: self.null.as_fd(),
+            output: [self.null.as_fd(); 2],
             third: Some(socket),
             inherited: self.inherited,
             limits: self.open_files.as_slice(),

@@ -1,10 +1,10 @@
 //! How an executable ended, and the news of it for all who wait. Waits for nothing itself.
 
+use super::logs::Feed;
 use super::names::CellName;
 use crate::sys::pidfd::ExitReason;
 use event_listener::{Event, EventListener};
-use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
 
 /// How one process of an executable ended, the one that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,20 @@ pub struct Ended {
 }
 
 /// The end to come of an executable. Who waits holds on to this, and needs the executable's record no longer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Completion {
     /// Set once. `None`: the start failed, and the executable never was.
     end: OnceLock<Option<Ended>>,
     told: Event,
+    /// What it writes, which ends with it.
+    pub output: Arc<Feed>,
 }
 
 impl Completion {
+    pub(super) fn new(output: Arc<Feed>) -> Self {
+        Self { end: OnceLock::new(), told: Event::new(), output }
+    }
+
     /// What became of it, once it has ended.
     pub fn end(&self) -> Option<&Option<Ended>> {
         self.end.get()
@@ -58,21 +64,16 @@ impl Completion {
     pub(super) fn settle(&self, end: Option<Ended>) {
         // Already set: it has ended before.
         let _ = self.end.set(end);
+        self.output.end();
     }
 
     /// Wakes those who wait, if there is news for them.
     pub(super) fn tell(&self) {
         if self.end.get().is_some() {
             self.told.notify(usize::MAX);
+            self.output.tell();
         }
     }
-}
-
-/// The time of day, for people to read. Nothing is decided by it.
-#[expect(clippy::disallowed_methods, reason = "told to people only; whatever is measured uses Instant")]
-pub(super) fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_first_end_counts_and_all_are_told() {
-        let completion = Completion::default();
+        let completion = Completion::new(Feed::new(&Arc::default(), 1 << 10, false));
         let listeners = [completion.listen(), completion.listen()];
         completion.tell();
         assert_eq!(completion.end(), None);

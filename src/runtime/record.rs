@@ -20,6 +20,7 @@ use super::child::Run;
 use super::ending::RemovalNotice;
 use super::executable::{Description, ExecutableSpec, Identity};
 use super::info::{ExecutableInfo, ExecutableState, ProcessInfo};
+use super::logs::Feed;
 use super::names::ExecutableName;
 use super::outcome::{Completion, Ended, Outcome};
 use super::restart::Restarts;
@@ -39,6 +40,8 @@ pub(super) struct Record {
     /// `None` when it is not started again, never or no more.
     again: Option<Restarts>,
     completion: Arc<Completion>,
+    /// That of its first process, by which clients know it.
+    first_pid: Option<i32>,
     stopping: Option<Stopping>,
     /// Its process takes too long to come to be, and is killed.
     overdue: bool,
@@ -77,7 +80,7 @@ pub(super) enum MayFinish {
 }
 
 impl Record {
-    pub fn new(leaf: u64, spec: &ExecutableSpec, again: Option<Restarts>) -> Self {
+    pub fn new(leaf: u64, spec: &ExecutableSpec, again: Option<Restarts>, output: Arc<Feed>) -> Self {
         Self {
             leaf,
             description: spec.description.clone(),
@@ -85,7 +88,8 @@ impl Record {
             phase: Phase::Starting,
             restarts: 0,
             again,
-            completion: Arc::default(),
+            completion: Arc::new(Completion::new(output)),
+            first_pid: None,
             stopping: None,
             overdue: false,
             stopped: None,
@@ -147,7 +151,18 @@ impl Record {
     /// The process that was being made runs.
     pub fn started(&mut self, run: Arc<Run>) {
         self.restarts = self.restarts.saturating_add(u32::from(matches!(self.phase, Phase::Relaunching(..))));
+        self.first_pid = self.first_pid.or(Some(run.child.pid));
         self.phase = Phase::Running(run);
+    }
+
+    /// Whether this is, or was, a process of it: the one that it has or had last, or its first.
+    pub fn has_pid(&self, pid: i32) -> bool {
+        self.first_pid == Some(pid) || self.run().is_some_and(|run| run.child.pid == pid)
+    }
+
+    /// Whether it runs as this process.
+    pub fn runs_as(&self, pid: i32) -> bool {
+        matches!(&self.phase, Phase::Running(run) if run.child.pid == pid)
     }
 
     /// Its process has ended. When it is to be started again, or not at all; said once, and nothing to whoever comes

@@ -28,8 +28,10 @@ use super::error::Error;
 use super::executable::ExecutableSpec;
 use super::info::CellInfo;
 use super::isolation::{Isolation, Namespaces};
+use super::logs::{Feed, LogMode, LogPolicy, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
+use super::output::{Output, Whose};
 use super::record::{MayFinish, Record};
 use super::restart::HeldBytes;
 use super::spec::{CellSpec, Limits};
@@ -49,6 +51,8 @@ pub(super) struct Registry {
     last_number: u64,
     /// For restarts.
     held: HeldBytes,
+    /// What all executables write.
+    logs: Arc<Logs>,
     /// The daemon ends: nothing is started again.
     shut: bool,
 }
@@ -103,25 +107,29 @@ enum CellState {
 /// A name held for an executable that is being started.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    pub leaf: u64,
-    /// The controllers that limit the cell or one around it.
-    pub limited: ControllerSet,
+    pub place: Place,
     /// The exited executable that had the name; comes back when the start fails.
     pub previous: Option<Record>,
     /// The stopped executable that had to make way; comes back when the start fails.
     pub evicted: Option<Evicted>,
-    /// Those that it is to be in.
+}
+
+/// Where a process is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub leaf: u64,
+    /// The controllers that limit the cell or one around it.
+    pub limited: ControllerSet,
     pub namespaces: Arc<Namespaces>,
+    pub output: Arc<Feed>,
 }
 
 /// A restart that has begun.
 #[derive(Debug)]
 pub(super) struct Relaunch {
-    /// Of the next run.
-    pub leaf: u64,
     pub spec: Arc<ExecutableSpec>,
-    pub limited: ControllerSet,
-    pub namespaces: Arc<Namespaces>,
+    /// Of the next run.
+    pub place: Place,
 }
 
 /// A record whose place was needed.
@@ -164,6 +172,10 @@ pub(super) struct Aftermath {
 }
 
 impl Registry {
+    pub fn new(logs: Arc<Logs>) -> Self {
+        Self { logs, ..Self::default() }
+    }
+
     /// Holds the name for a cell that is about to be made.
     pub fn reserve_cell(&mut self, spec: &CellSpec) -> Result<u64, Error> {
         if self.cells.contains_key(&spec.name) {
@@ -333,11 +345,14 @@ impl Registry {
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
         let evicted = self.make_room(cell_name, &spec.name)?;
+        let LogPolicy { mode, ring } = spec.log;
+        let output = Feed::new(&self.logs, ring.value(), mode == LogMode::Block);
         let cell = self.open_cell(cell_name)?;
-        let previous = cell.executables.insert(spec.name.clone(), Record::new(leaf, spec, again));
+        let record = Record::new(leaf, spec, again, Arc::clone(&output));
+        let previous = cell.executables.insert(spec.name.clone(), record);
         let namespaces = Arc::clone(&cell.namespaces);
         self.executables += usize::from(previous.is_none());
-        Ok(Reservation { leaf, limited, namespaces, previous, evicted })
+        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous, evicted })
     }
 
     /// The leaf in which a process is being made; the first, where several are.
@@ -374,7 +389,7 @@ impl Registry {
         name: &ExecutableName,
         reservation: Reservation,
     ) -> Option<Arc<Completion>> {
-        let record = self.remove_executable(cell, name, reservation.leaf);
+        let record = self.remove_executable(cell, name, reservation.place.leaf);
         if let (Some(previous), Some(cell)) = (reservation.previous, self.cells.get_mut(cell)) {
             cell.executables.insert(name.clone(), previous);
             self.executables += 1;
@@ -422,8 +437,10 @@ impl Registry {
         }
         let open = self.open_cell(cell).ok()?;
         let namespaces = Arc::clone(&open.namespaces);
-        let spec = open.record(name, leaf)?.begin_restart(next)?;
-        Some(Relaunch { leaf: next, spec, limited, namespaces })
+        let record = open.record(name, leaf)?;
+        let spec = record.begin_restart(next)?;
+        let output = Arc::clone(&record.completion().output);
+        Some(Relaunch { spec, place: Place { leaf: next, limited, namespaces, output } })
     }
 
     /// With `for_good` no other try can do better.
@@ -454,6 +471,24 @@ impl Registry {
         let record = found.executables.get(name);
         let none = || Error::NoSuchExecutable { cell: cell.clone(), executable: name.clone() };
         record.map(|record| Arc::clone(record.completion())).ok_or_else(none)
+    }
+
+    /// What an executable writes. A number may have been given to several processes, one after the other: then it is that
+    /// of the one that has it, or else of the last that had it.
+    pub fn output(&self, whose: &Whose) -> Result<Output, Error> {
+        let (executable, completion) = match whose {
+            Whose::Executable(cell, executable) => (executable, self.completion(cell, executable)?),
+            Whose::Process(pid) => self.by_pid(*pid).ok_or(Error::NoSuchProcess(*pid))?,
+        };
+        Ok(Output { executable: executable.clone(), feed: Arc::clone(&completion.output) })
+    }
+
+    fn by_pid(&self, pid: i64) -> Option<(&ExecutableName, Arc<Completion>)> {
+        let pid = i32::try_from(pid).ok()?;
+        let records = self.cells.values().flat_map(|cell| &cell.executables);
+        let theirs = records.filter(|(_, record)| record.has_pid(pid));
+        let (name, record) = theirs.max_by_key(|(_, record)| (record.runs_as(pid), record.leaf))?;
+        Some((name, Arc::clone(record.completion())))
     }
 
     /// Marks the executable as being stopped. One that is being stopped already is no error; its notice is answered in

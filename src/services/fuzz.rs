@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,8 +18,10 @@ use crate::grpc::status::{Code, Status};
 use crate::limits::HEADER_LIST_SOFT_BYTES_MAX;
 use crate::proto::aurae::runtime::v0::{CellServiceAllocateRequest, CellServiceListResponse};
 use crate::proto::{self, Method};
+use crate::runtime::logs::Feed;
 use crate::runtime::{
-    CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, Limits, LimitsChange, SignalNumber,
+    CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, Limits, LimitsChange, Output,
+    SignalNumber, Whose,
 };
 
 /// Nothing here waits for anything, so that a few polls are plenty.
@@ -57,7 +59,7 @@ fn check_refusal(status: &Status) {
             assert!(violations.iter().all(|v| !v.field.is_empty() && !v.description.is_empty()), "{status}");
         }
         Code::Internal => assert!(status.message.starts_with("failed to parse "), "{status}"),
-        Code::NotFound | Code::Unimplemented => {}
+        Code::NotFound | Code::OutOfRange | Code::Unimplemented => {}
         code => panic!("{code:?} for bytes alone"),
     }
     let trailers = status.to_trailers();
@@ -78,7 +80,14 @@ fn check_shown(services: &Services<Notebook>) {
 
 pub(super) fn services() -> Services<Notebook> {
     let vitals = Arc::new(Vitals::new(Box::new(|| Box::pin(ready(true)))));
-    Services::new(vitals, Notebook::default())
+    // One for all, as its sequences begin with the time of day.
+    static FEED: LazyLock<Arc<Feed>> = LazyLock::new(|| {
+        let feed = Feed::new(&Arc::default(), 1 << 10, false);
+        feed.put(b"");
+        feed.end();
+        feed
+    });
+    Services::new(vitals, Notebook::default(), FEED.clone(), FEED.clone())
 }
 
 /// The one answer, or the first of a stream.
@@ -169,6 +178,10 @@ impl Runtime for Notebook {
 
     async fn wait(&self, cell: CellName, _: ExecutableName) -> Result<Ended, Status> {
         Err(Status::new(Code::NotFound, cell.to_string()))
+    }
+
+    fn output(&self, whose: &Whose) -> Result<Output, Status> {
+        Err(Status::new(Code::NotFound, format!("{whose:?}")))
     }
 
     async fn update(&self, cell: CellName, change: LimitsChange) -> Result<CellSpec, Status> {

@@ -1,13 +1,16 @@
 //! The services of the API. Each translates between messages and the runtime, and knows nothing of sockets, frames or
 //! how a call got here.
 
+mod captures;
 pub mod cells;
 pub mod discovery;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod health;
+mod observe;
 mod readings;
 pub mod reflection;
+mod refusal;
 mod starts;
 pub mod supervisor;
 pub mod vitals;
@@ -16,14 +19,17 @@ use std::sync::Arc;
 
 use crate::grpc::status::Status;
 use crate::proto::aurae::discovery::v0::*;
+use crate::proto::aurae::observe::v0::*;
 use crate::proto::aurae::runtime::v0::*;
 use crate::proto::grpc::health::v1::*;
 use crate::proto::grpc::reflection::v1::*;
-use crate::proto::{CellService, DiscoveryService, Health, Items, ServerReflection};
+use crate::proto::{CellService, DiscoveryService, Health, Items, ObserveService, ServerReflection};
+use crate::runtime::logs::Feed;
 
 use cells::{Cells, Runtime};
 use discovery::Discovery;
 use health::HealthService;
+use observe::Observe;
 use reflection::Reflection;
 use vitals::Vitals;
 
@@ -33,15 +39,17 @@ pub struct Services<R> {
     health: HealthService,
     reflection: Reflection,
     cells: Cells<R>,
+    observe: Observe,
 }
 
 impl<R: Runtime> Services<R> {
-    pub fn new(vitals: Arc<Vitals>, runtime: R) -> Self {
+    pub fn new(vitals: Arc<Vitals>, runtime: R, daemon_log: Arc<Feed>, events: Arc<Feed>) -> Self {
         Self {
             discovery: Discovery { vitals: vitals.clone() },
             health: HealthService::new(vitals),
             reflection: Reflection,
             cells: Cells { runtime },
+            observe: Observe { daemon_log, events },
         }
     }
 }
@@ -63,6 +71,26 @@ impl<R: Runtime> Health for Services<R> {
 
     async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
         self.health.watch(request).await
+    }
+}
+
+impl<R: Runtime> ObserveService for Services<R> {
+    async fn get_aurae_daemon_log_stream(
+        &self,
+        request: GetAuraeDaemonLogStreamRequest,
+    ) -> Result<Items<LogItem>, Status> {
+        self.observe.daemon_log(request)
+    }
+
+    async fn get_sub_process_stream(
+        &self,
+        request: GetSubProcessStreamRequest,
+    ) -> Result<Items<LogItem>, Status> {
+        self.observe.output(&self.cells.runtime, request)
+    }
+
+    async fn watch_events(&self, request: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
+        self.observe.events(request)
     }
 }
 

@@ -13,17 +13,21 @@ use smol::channel;
 use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
-use super::cells::{Runtime, status};
+use super::captures::Captures;
+use super::cells::Runtime;
 use super::readings::{self, Reader, Readings};
+use super::refusal::status;
 use super::starts::{Starts, Turn};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
     FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, START_TIMEOUT,
 };
+use crate::runtime::logs::Capture;
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
-    ExecutableSpec, Exit, Finish, Freezing, LimitsChange, Restart, Restarted, SignalNumber,
+    ExecutableSpec, Exit, Finish, Freezing, Leaf, LimitsChange, Output, Restart, Restarted, SignalNumber,
+    Started, Whose,
 };
 use crate::work::{Pool, Rejected, Tasks};
 
@@ -38,6 +42,7 @@ pub struct Supervisor {
     ends: Arc<Semaphore>,
     starts: Arc<Starts>,
     readings: Arc<Readings>,
+    captures: Arc<Captures>,
     /// Closed when the daemon begins to stop.
     open: (channel::Sender<()>, channel::Receiver<()>),
 }
@@ -46,8 +51,8 @@ impl Supervisor {
     /// `grace` is between SIGTERM and SIGKILL where a request does not say.
     pub fn new(cells: Arc<Cells>, pool: Pool, tasks: Tasks, grace: Duration) -> Self {
         let ends = Arc::new(Semaphore::new(ENDS_MAX));
-        let (starts, readings, open) = (Arc::default(), Arc::default(), channel::bounded(1));
-        Self { cells, pool, tasks, grace, ends, starts, readings, open }
+        let (starts, readings, captures) = Default::default();
+        Self { cells, pool, tasks, grace, ends, starts, readings, captures, open: channel::bounded(1) }
     }
 
     /// The daemon begins to stop: nothing is started again, and those who wait for an end are sent away.
@@ -236,9 +241,24 @@ impl Supervisor {
         }
     }
 
-    /// Begins to wait for a process to exit.
-    fn begin_watch(&self, exit: Exit) {
-        self.tasks.spawn("the watch for an exit", self.clone().watch(exit));
+    /// Begins to wait for a process to exit, and to read what it writes.
+    fn begin_watch(&self, started: Started) {
+        let Started { exit, capture, .. } = started;
+        let (running, exited) = channel::bounded(1);
+        self.tasks.spawn("a capture", self.clone().capture(capture, exited, exit.leaf()));
+        let watch = self.clone().watch(exit);
+        self.tasks.spawn("the watch for an exit", async move {
+            watch.await;
+            drop(running);
+        });
+    }
+
+    async fn capture(self, capture: Capture, exited: channel::Receiver<()>, leaf: Leaf) {
+        let is_gone = || {
+            let leaf = leaf.clone();
+            async { self.run_step(move |cells| cells.is_gone(&leaf)).await.unwrap_or(true) }
+        };
+        self.captures.run(capture, exited, is_gone).await;
     }
 
     /// Waits for a process to exit, then has it reaped, and started again if it is to be.
@@ -324,7 +344,7 @@ impl Supervisor {
             let (restart, _turn, _under_way) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             match cells.restart(restart) {
                 Restarted::Running(started) => {
-                    supervisor.begin_watch(started.exit);
+                    supervisor.begin_watch(started);
                     None
                 }
                 Restarted::Later(restart) => Some(restart),
@@ -469,8 +489,9 @@ impl Runtime for Supervisor {
             let (_turn, _under_way) = (turn, under_way);
             let started = cells.start(&cell, spec)?;
             // On this side of the pool, so that no caller who has gone leaves a process unwatched.
-            supervisor.begin_watch(started.exit);
-            Ok(started.pid)
+            let pid = started.pid;
+            supervisor.begin_watch(started);
+            Ok(pid)
         })
         .await
     }
@@ -498,6 +519,10 @@ impl Runtime for Supervisor {
         };
         let never = || status(&Error::NoSuchExecutable { cell, executable });
         end.or(stopping).await?.ok_or_else(never)
+    }
+
+    fn output(&self, whose: &Whose) -> Result<Output, Status> {
+        self.cells.output(whose).map_err(|error| status(&error))
     }
 
     async fn signal(

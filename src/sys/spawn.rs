@@ -38,7 +38,7 @@ pub struct Plan<'a> {
     pub join: &'a [BorrowedFd<'a>],
     /// What becomes standard input, and standard output and error. Must be above 2: [`dup_above_stdio`].
     pub stdin: BorrowedFd<'a>,
-    pub output: BorrowedFd<'a>,
+    pub output: [BorrowedFd<'a>; 2],
     /// What becomes descriptor 3, the one that the program gets beside those.
     pub third: Option<BorrowedFd<'a>>,
     /// What it would have of ours, and is to leave behind.
@@ -420,8 +420,8 @@ fn new_cgroup_namespace(wanted: bool) -> Result<(), Errno> {
 /// The descriptor of [`Plan::third`].
 pub(super) const THIRD: RawFd = 3;
 
-fn standard_streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<(), Errno> {
-    for (file, stream) in [(input, 0), (output, 1), (output, 2)] {
+fn standard_streams(input: BorrowedFd<'_>, [out, err]: [BorrowedFd<'_>; 2]) -> Result<(), Errno> {
+    for (file, stream) in [(input, 0), (out, 1), (err, 2)] {
         // SAFETY: the descriptor table is this process's own (no CLONE_FILES).
         Errno::result(unsafe { libc::dup2(file.as_raw_fd(), stream) })?;
     }
@@ -507,7 +507,7 @@ mod tests {
             join: &[],
             namespaces: Namespaces::Ours,
             stdin: null.as_fd(),
-            output: null.as_fd(),
+            output: [null.as_fd(); 2],
             third: None,
             inherited: Inherited::of_this_thread(),
             limits: &[],

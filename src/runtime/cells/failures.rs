@@ -61,7 +61,13 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let slice = format!("aurae-failures-{}", std::process::id());
-        let config = CellsConfig { slice, shell: "/bin/sh".into(), init: daemon(), open_files: None };
+        let config = CellsConfig {
+            slice,
+            shell: "/bin/sh".into(),
+            init: daemon(),
+            open_files: None,
+            log_memory: 1 << 20,
+        };
         Self { cells: Cells::open(config).expect("open") }
     }
 

@@ -54,7 +54,7 @@ impl Running {
     }
 
     fn begin_restart(&mut self) -> Option<u64> {
-        self.registry.begin_restart(&self.cell, &self.name, self.leaf).map(|relaunch| relaunch.leaf)
+        self.registry.begin_restart(&self.cell, &self.name, self.leaf).map(|relaunch| relaunch.place.leaf)
     }
 
     /// Until nothing is left; whether the record has gone, too.
@@ -75,7 +75,7 @@ impl Running {
 
 fn start(registry: &mut Registry, cell: &str, spec: &Arc<ExecutableSpec>) -> Result<u64, Error> {
     let cell = self::spec(cell).name;
-    let leaf = registry.reserve_executable(&cell, spec)?.leaf;
+    let leaf = registry.reserve_executable(&cell, spec)?.place.leaf;
     registry.commit_executable(&cell, &spec.name, run(leaf));
     Ok(leaf)
 }

@@ -1,11 +1,12 @@
 //! An executable, from the message to parsed types: all bad fields at once.
 
-use super::Violations;
 use crate::grpc::status::Status;
 use crate::proto::aurae::runtime::v0::{
-    CapabilitySet, CellServiceStartRequest, Executable, RestartCondition, RestartPolicy, Rlimit,
+    CapabilitySet, CellServiceStartRequest, Executable, LogMode, LogPolicy, RestartCondition, RestartPolicy,
+    Rlimit,
 };
 use crate::runtime::{self, Arguments, CellName, Command, ExecutableName, ExecutableSpec, Program, User};
+use crate::services::refusal::Violations;
 
 pub fn parse_start(request: CellServiceStartRequest) -> Result<(CellName, ExecutableSpec), Status> {
     let mut bad = Violations::default();
@@ -39,6 +40,7 @@ fn parse_executable(executable: Executable, user: User, bad: &mut Violations) ->
     let capabilities = executable.capabilities.map(|set| parse_capabilities(&set, bad));
     let stdin = bad.check_optional("executable.stdin", executable.stdin.map(runtime::StandardInput::parse));
     let restart = executable.restart.map(|policy| parse_restart(policy, bad)).unwrap_or_default();
+    let log = executable.log.map(|policy| parse_log(policy, bad)).unwrap_or_default();
     Some(ExecutableSpec {
         description: description?,
         environment: environment?,
@@ -49,6 +51,7 @@ fn parse_executable(executable: Executable, user: User, bad: &mut Violations) ->
         no_new_privileges: executable.no_new_privileges,
         stdin,
         restart,
+        log,
         ..ExecutableSpec::new(name?, program?)
     })
 }
@@ -114,6 +117,24 @@ fn parse_restart(policy: RestartPolicy, bad: &mut Violations) -> runtime::Restar
         bad.add("executable.restart.max_restarts", &"has no meaning without a condition; set both or none");
     }
     runtime::RestartPolicy { condition, max_restarts: policy.max_restarts }
+}
+
+fn parse_log(policy: LogPolicy, bad: &mut Violations) -> runtime::LogPolicy {
+    let mut parsed = runtime::LogPolicy::default();
+    match LogMode::try_from(policy.mode) {
+        Ok(LogMode::Unspecified | LogMode::Ring) => {}
+        Ok(LogMode::Block) => parsed.mode = runtime::LogMode::Block,
+        Ok(LogMode::File) => bad.add("executable.log.mode", &"files are not written yet"),
+        Err(_) => {
+            let why = format!("{} is unknown; accepted: 0 to 3, ring, block and file", policy.mode);
+            bad.add("executable.log.mode", &why);
+        }
+    }
+    let ring = policy.ring_bytes.map(runtime::RingBytes::parse);
+    if let Some(ring) = bad.check_optional("executable.log.ring_bytes", ring) {
+        parsed.ring = ring;
+    }
+    parsed
 }
 
 #[cfg(test)]

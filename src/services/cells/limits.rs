@@ -1,6 +1,5 @@
 //! A cell's limits: from the message to parsed types, all bad fields at once, and back.
 
-use super::Violations;
 use crate::grpc::status::Status;
 use crate::limits::IO_DEVICES_MAX;
 use crate::proto::aurae::runtime::v0::*;
@@ -10,6 +9,7 @@ use crate::runtime::io::{Device, IoError, IoLimits, IoWeight, Rate};
 use crate::runtime::memory::{Bytes, MemoryLimits};
 use crate::runtime::pids::{PidsLimits, PidsMax};
 use crate::runtime::{CellName, CellSpec, Isolation, LimitName, Limits, LimitsChange, Quoted, io};
+use crate::services::refusal::Violations;
 
 pub fn parse_cell(cell: Option<Cell>) -> Result<CellSpec, Status> {
     let mut bad = Violations::default();

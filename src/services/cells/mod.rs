@@ -4,17 +4,19 @@ mod executable;
 mod limits;
 mod view;
 
-use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::grpc::status::{Code, Status, Violation};
+use crate::grpc::status::Status;
 use crate::limits::STOP_GRACE_MAX;
 use crate::proto::aurae::runtime::v0::*;
 use crate::runtime::{
-    self, CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, LimitsChange, SignalNumber,
+    self, CellInfo, CellName, CellSpec, Ended, ExecutableName, ExecutableSpec, LimitsChange, Output,
+    SignalNumber, Whose,
 };
+
+use super::refusal::Violations;
 
 /// What the service asks of the machine, in parsed types only.
 pub trait Runtime: Send + Sync + 'static {
@@ -57,6 +59,8 @@ pub trait Runtime: Send + Sync + 'static {
         cell: CellName,
         executable: ExecutableName,
     ) -> impl Future<Output = Result<Ended, Status>> + Send;
+    /// What an executable writes. Waits for nothing.
+    fn output(&self, whose: &Whose) -> Result<Output, Status>;
     /// Gives the cell as it is then.
     fn update(
         &self,
@@ -160,49 +164,6 @@ impl<R: Runtime> Cells<R> {
     pub async fn thaw(&self, request: CellServiceThawRequest) -> Result<CellServiceThawResponse, Status> {
         self.runtime.thaw(parse_name(&request.cell_name)?).await?;
         Ok(CellServiceThawResponse {})
-    }
-}
-
-/// What a failure of the runtime is called on the wire.
-pub(super) fn status(error: &runtime::Error) -> Status {
-    use crate::runtime::ErrorKind;
-    let code = match error.kind() {
-        ErrorKind::Invalid(field) => {
-            let text = error.to_string();
-            let description =
-                text.strip_prefix(field).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-            let violation = Violation { field: field.to_owned(), description: description.to_owned() };
-            return Status::bad_request(&[violation]);
-        }
-        ErrorKind::NotFound => Code::NotFound,
-        ErrorKind::AlreadyExists => Code::AlreadyExists,
-        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
-        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
-        ErrorKind::Internal => Code::Internal,
-    };
-    Status::new(code, error.to_string())
-}
-
-/// The bad fields of one request, all of them.
-#[derive(Default)]
-struct Violations(Vec<Violation>);
-
-impl Violations {
-    fn check<T>(&mut self, field: &str, parsed: Result<T, impl Display>) -> Option<T> {
-        parsed.map_err(|why| self.add(field, &why)).ok()
-    }
-
-    /// The same for a field that may be absent.
-    fn check_optional<T, E: Display>(&mut self, field: &str, parsed: Option<Result<T, E>>) -> Option<T> {
-        self.check(field, parsed?)
-    }
-
-    fn add(&mut self, field: &str, why: &dyn Display) {
-        self.0.push(Violation { field: field.to_owned(), description: why.to_string() });
-    }
-
-    fn into_status(self) -> Status {
-        Status::bad_request(&self.0)
     }
 }
 

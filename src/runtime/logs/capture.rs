@@ -1,0 +1,114 @@
+//! The outputs of one run of an executable: two pipes, and the feed that they end up in. Reads without waiting; the caller
+//! waits, on the descriptors and for room.
+
+use super::{Channel, Feed};
+use crate::sys::failpoint::check;
+use crate::sys::user::User;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{Gid, Uid, fchown};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// What a run writes, to be read.
+#[derive(Debug)]
+pub struct Capture {
+    pub sources: [Source; 2],
+    /// To be dropped when nothing is read any more.
+    pub writer: CaptureGuard,
+}
+
+/// Keeps a feed from ending.
+#[derive(Debug)]
+pub struct CaptureGuard(Arc<Feed>);
+
+/// One output of a run. Its descriptor is readable when there is something to [`Source::read`].
+#[derive(Debug)]
+pub struct Source {
+    channel: Channel,
+    pipe: PipeReader,
+    feed: Arc<Feed>,
+}
+
+/// What a read has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Nothing, for now.
+    Nothing,
+    Bytes,
+    /// Nobody has the other end open.
+    End,
+}
+
+impl Capture {
+    /// The pipes, and their other ends for standard output and error. `user` may open them again, as /dev/stdout.
+    pub fn open(feed: &Arc<Feed>, user: User) -> Result<(Self, [PipeWriter; 2]), Errno> {
+        let (stdout, out) = Source::open(Channel::Stdout, feed, user)?;
+        let (stderr, err) = Source::open(Channel::Stderr, feed, user)?;
+        let writer = CaptureGuard::new(feed);
+        Ok((Self { sources: [stdout, stderr], writer }, [out, err]))
+    }
+}
+
+impl CaptureGuard {
+    fn new(feed: &Arc<Feed>) -> Self {
+        feed.add_writer();
+        Self(Arc::clone(feed))
+    }
+}
+
+impl Drop for CaptureGuard {
+    fn drop(&mut self) {
+        self.0.writer_gone();
+    }
+}
+
+impl Source {
+    fn open(channel: Channel, feed: &Arc<Feed>, user: User) -> Result<(Self, PipeWriter), Errno> {
+        let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        check("make a pipe for output")?;
+        let (pipe, writer) = io::pipe().map_err(errno)?;
+        if user.is_set() {
+            check("give a pipe for output away")?;
+            fchown(&writer, user.uid.map(Uid::from_raw), user.gid.map(Gid::from_raw))?;
+        }
+        // Of our end alone: the program's blocks, as it expects.
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok((Self { channel, pipe, feed: Arc::clone(feed) }, writer))
+    }
+
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// Reads what the pipe has, at most as much as the buffer, which is scratch space, holds; and writes it to the feed.
+    /// Answers also where in the buffer lies what was not taken, and is to be written when there is room.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<(Read, Range<usize>)> {
+        match (&self.pipe).read(buffer) {
+            Ok(0) => Ok((Read::End, 0..0)),
+            Ok(read) => Ok((Read::Bytes, self.write(&buffer[..read])..read)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Ok((Read::Nothing, 0..0))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what was read before. Answers how many bytes were taken; where not all were, listen to [`Feed::room`].
+    pub fn write(&self, bytes: &[u8]) -> usize {
+        self.feed.write(self.channel, bytes)
+    }
+
+    /// Nothing more is read: its last line has ended.
+    pub fn end(&self) {
+        self.feed.end_line(self.channel);
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
