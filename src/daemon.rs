@@ -22,8 +22,7 @@ use smol::{Executor, Timer};
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::limits::{
-    CONNECTIONS_END_POLL, DAEMON_LOG_BYTES, DESCRIPTORS_MAX, EVENTS_BYTES, LOCK_RETRY_DELAY, LOCK_TIMEOUT,
-    SETTLE_DELAY,
+    CONNECTIONS_END_POLL, DESCRIPTORS_MAX, EVENTS_BYTES, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY,
 };
 use crate::proto::{self, Method};
 use crate::runtime::logs::{Feed, Logs};
@@ -39,11 +38,11 @@ use crate::work::{Pool, Tasks};
 /// Everything asynchronous runs here, on the main thread.
 static EXECUTOR: Executor<'static> = Executor::new();
 
-/// Runs a daemon until SIGTERM, SIGINT or SIGHUP.
+/// Runs a daemon until SIGTERM, SIGINT or SIGHUP. `log` is what it logs, for those who ask for it.
 ///
 /// # Errors
 /// Says in words what kept it from starting, and then nothing is left behind; or what it had to leave when it stopped.
-pub fn run(config: &Config) -> Result<(), String> {
+pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
     let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
     let _lock = lock(&config.runtime_dir)?;
@@ -53,9 +52,10 @@ pub fn run(config: &Config) -> Result<(), String> {
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
     let cells = Arc::new(open_cells(&config.runtime_dir)?);
     let settled = pool.clone();
-    let daemon = Daemon::new(Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace));
+    let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
+    let daemon = Daemon::new(supervisor, log);
     for listener in listeners {
-        log::info!("listening on {}", listener.address());
+        log::info!(address:% = listener.address(); "listening");
         Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
     }
     Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));
@@ -168,16 +168,15 @@ impl Service for Api {
 }
 
 impl Daemon {
-    fn new(supervisor: Supervisor) -> Self {
+    fn new(supervisor: Supervisor, log: Arc<Feed>) -> Self {
         let probed = supervisor.clone();
         let vitals = Arc::new(Vitals::new(Box::new(move || {
             let probed = probed.clone();
             Box::pin(async move { probed.is_healthy().await })
         })));
         let (order, stop) = Stop::new();
-        let daemon_log = Feed::new(&Logs::new(DAEMON_LOG_BYTES), DAEMON_LOG_BYTES, false);
         let events = Feed::new(&Logs::new(EVENTS_BYTES), EVENTS_BYTES, false);
-        let api = Api(Services::new(vitals.clone(), supervisor.clone(), daemon_log, events));
+        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log, events));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
         Self { vitals, supervisor, server, stop: order }
     }

@@ -361,8 +361,9 @@ impl State {
             let mut surplus = reader.left(&self.rings).saturating_sub(tail.into());
             is_whole |= surplus > 0;
             reader.skip_while(&self.rings, |_| {
+                let is_surplus = surplus > 0;
                 surplus = surplus.saturating_sub(1);
-                surplus > 0
+                is_surplus
             });
         }
         reader.dropped = if is_whole { 0 } else { gone };
