@@ -64,3 +64,56 @@ fn tail_of(feed: &Arc<Feed>, level: LogLevel, range: Range) -> Result<Range, Sta
     let from = newest.front().copied().filter(|_| is_cut).max(range.from);
     Ok(Range { tail: None, from, ..range })
 }
+
+#[cfg(test)]
+mod tests {
+    use smol::future::block_on;
+    use smol::stream::StreamExt;
+
+    use super::*;
+    use crate::runtime::logs::Logs;
+
+    /// Many items of little weight, and among them some errors, the last of which is the last of all.
+    fn fill(feed: &Feed, count: i32) {
+        for number in (0..count).rev() {
+            let level = if number % 7 == 0 { LogLevel::Error } else { LogLevel::Debug };
+            let item = LogItem { line: number.to_string(), level: level.into(), ..LogItem::default() };
+            feed.put(&item.encode_to_vec());
+        }
+    }
+
+    fn read(items: Items<LogItem>) -> Vec<LogItem> {
+        block_on(items.map(|item| item.expect("an item")).collect())
+    }
+
+    fn of_errors() -> GetAuraeDaemonLogStreamRequest {
+        let level = LogLevel::Error.into();
+        GetAuraeDaemonLogStreamRequest { level, no_follow: true, ..Default::default() }
+    }
+
+    #[test]
+    fn what_is_missing_before_an_item_that_is_not_wanted_is_told_with_the_next() {
+        let feed = Feed::new(&Logs::new(4096), 4096, false);
+        let whole = GetAuraeDaemonLogStreamRequest { no_follow: true, ..Default::default() };
+        fill(&feed, 1000);
+        let held = read(stream(&feed, whole).expect("a stream"));
+        assert_eq!(held[0].dropped + held.len() as u64, 1000);
+        let errors = read(stream(&feed, of_errors()).expect("a stream"));
+        assert_eq!(errors.iter().map(|item| item.dropped).collect::<Vec<_>>()[..2], [held[0].dropped, 0]);
+        assert_ne!(errors[0].sequence, held[0].sequence, "it is not the one that knew");
+        assert_eq!(errors.len(), held.iter().filter(|item| item.level() == LogLevel::Error).count());
+    }
+
+    #[test]
+    fn a_tail_is_counted_in_what_is_wanted() {
+        let feed = Feed::new(&Logs::new(4096), 4096, false);
+        fill(&feed, 30);
+        for (tail, lines) in
+            [(0, vec![]), (1, vec!["0"]), (2, vec!["7", "0"]), (9, vec!["28", "21", "14", "7", "0"])]
+        {
+            let request = GetAuraeDaemonLogStreamRequest { tail_lines: Some(tail), ..of_errors() };
+            let items = read(stream(&feed, request).expect("a stream"));
+            assert_eq!(items.iter().map(|item| &*item.line).collect::<Vec<_>>(), lines, "{tail}");
+        }
+    }
+}
