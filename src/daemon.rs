@@ -55,7 +55,7 @@ pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
     let daemon = Daemon::new(supervisor, log);
     for listener in listeners {
-        log::info!(address:% = listener.address(); "listening");
+        log::info!(address = listener.address().to_string().as_str(); "listening");
         Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
     }
     Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));

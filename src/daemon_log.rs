@@ -8,7 +8,6 @@
 //!
 //! Takes no lock but the feed's and its own, and makes no call that waits, so that any thread may log at any time.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -19,17 +18,12 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
-use prost::Message;
 
 use crate::limits::{DAEMON_LOG_BYTES, LINE_BYTES_MAX};
-use crate::proto::aurae::observe::v0::LogItem;
 use crate::runtime::logs::{Feed, Logs};
+use crate::services::observe::daemon_log;
 
-/// What the items of the feed come from.
-const CHANNEL: &str = "auraed";
-
-/// From now on, all that is logged up to `level` goes to standard error and into the feed: encoded [`LogItem`]s, without what
-/// the feed knows of them.
+/// From now on, all that is logged up to `level` goes to standard error and into the feed, as [`daemon_log::encode`] has it.
 pub fn start(level: LevelFilter) -> Arc<Feed> {
     let feed = Feed::new(&Logs::new(DAEMON_LOG_BYTES), DAEMON_LOG_BYTES, false);
     let log = DaemonLog { feed: Arc::clone(&feed), stderr: stderr_logger(level, is_under_systemd()) };
@@ -54,20 +48,14 @@ impl Log for DaemonLog {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let line = one_line(*record.args());
         let mut pairs = Pairs::default();
         // Fails only where we do, which we don't.
         let _ = record.key_values().visit(&mut pairs);
-        let item = LogItem {
-            channel: CHANNEL.to_owned(),
-            line: one_line(*record.args()),
-            level: record.level() as i32,
-            target: record.target().to_owned(),
-            fields: pairs.fields,
-            ..LogItem::default()
-        };
-        self.feed.put(&item.encode_to_vec());
+        let fields = pairs.0.iter().map(|(name, value)| (&**name, &**value));
+        self.feed.put(&daemon_log::encode(record.level(), record.target(), &line, fields));
         self.feed.tell();
-        self.stderr.log(&record.to_builder().args(format_args!("{}{}", item.line, pairs.shown)).build());
+        self.stderr.log(&record.to_builder().args(format_args!("{line}{pairs}")).build());
     }
 
     fn flush(&self) {}
@@ -90,28 +78,33 @@ impl fmt::Write for OneLine {
             if self.0.len() >= LINE_BYTES_MAX {
                 return Err(fmt::Error);
             }
-            match character.is_control() {
-                true => self.0.extend(character.escape_default()),
-                false => self.0.push(character),
+            match character {
+                '\n' => self.0.push_str("\\n"),
+                _ if character.is_control() => write!(self.0, "\\u{{{:x}}}", u32::from(character))?,
+                _ => self.0.push(character),
             }
         }
         Ok(())
     }
 }
 
-/// What is logged beside the line, for the feed and as standard error shows it.
+/// What is logged beside the line, and how standard error shows it. Each value is a text: to show all that
+/// [`kv::Value`] can be would take 20 KB of code, most of it for floats.
 #[derive(Default)]
-struct Pairs {
-    fields: BTreeMap<String, String>,
-    shown: String,
-}
+struct Pairs(Vec<(String, String)>);
 
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let value = one_line(format_args!("{value}"));
-        write!(self.shown, " {key}={value:?}")?;
-        self.fields.insert(key.to_string(), value);
+        let text = value.to_borrowed_str();
+        debug_assert!(text.is_some(), "{key} is no text");
+        self.0.push((key.as_str().to_owned(), one_line(format_args!("{}", text.unwrap_or("?")))));
         Ok(())
+    }
+}
+
+impl fmt::Display for Pairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(key, value)| write!(f, " {key}={value:?}"))
     }
 }
 
@@ -233,7 +226,7 @@ mod tests {
     #[test]
     fn a_record_is_one_line_and_does_not_speak_to_a_terminal() {
         let hostile = "a\nERROR forged\r\u{1b}[2J\u{9b}é\t";
-        assert_eq!(one_line(format_args!("{hostile}")), "a\\nERROR forged\\r\\u{1b}[2J\\u{9b}é\\t");
+        assert_eq!(one_line(format_args!("{hostile}")), "a\\nERROR forged\\u{d}\\u{1b}[2J\\u{9b}é\\u{9}");
         let full = "é".repeat(LINE_BYTES_MAX / 2);
         assert_eq!(one_line(format_args!("{full}")), full);
         assert_eq!(one_line(format_args!("{full}{full}")), full + "…");
@@ -244,9 +237,8 @@ mod tests {
         let mut pairs = Pairs::default();
         let source = [("b", "x\" y=\"z"), ("a", "1")];
         kv::Source::visit(&source, &mut pairs).expect("we do not fail");
-        assert_eq!(pairs.shown, r#" b="x\" y=\"z" a="1""#);
-        let fields = source.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(pairs.fields, BTreeMap::from(fields));
+        assert_eq!(pairs.to_string(), r#" b="x\" y=\"z" a="1""#);
+        assert_eq!(pairs.0, source.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 
     #[test]
