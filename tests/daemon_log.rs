@@ -85,9 +85,9 @@ fn a_part_of_the_log_can_be_asked_for() {
         let info: Vec<_> = items.iter().filter(is_info).cloned().collect();
         assert!(!info.is_empty() && info.len() <= items.len() - 3, "{items:?}");
         let of_info = Request { level: LogLevel::Info.into(), ..all() };
-        assert_eq!(held(&channel, of_info.clone()).await, Ok(info.clone()));
+        assert_eq!(held(&channel, of_info).await, Ok(info.clone()));
         // The last of that level, though others came later.
-        let last = Request { tail_lines: Some(1), ..of_info.clone() };
+        let last = Request { tail_lines: Some(1), ..of_info };
         assert_eq!(held(&channel, last).await.expect("one"), info[info.len() - 1..]);
         let none = Request { tail_lines: Some(0), ..of_info };
         assert_eq!(held(&channel, none).await, Ok(vec![]));

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint b027779c415d6deb.
+// Made from inputs with the fingerprint 89c43c6db9903739.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1269,7 +1269,7 @@ pub mod aurae {
                 /// Only items that are at least so severe. Not set: all that the daemon logs, which --log-level says.
                 #[prost(enumeration = "LogLevel", tag = "100")]
                 pub level: i32,
-                /// Only so many of the items that are held already, the newest. What follows is given in any case.
+                /// Only so many of the items that are held already, the newest of that level. What follows is given in any case.
                 #[prost(uint32, optional, tag = "102")]
                 pub tail_lines: ::core::option::Option<u32>,
                 /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
@@ -1341,7 +1341,8 @@ pub mod aurae {
                 #[prost(string, tag = "1")]
                 pub channel: ::prost::alloc::string::String,
                 /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 16384 bytes arrives
-                /// in several items, and what an output ends with is a line also without a newline.
+                /// in several items, and what an output ends with is a line also without a newline. The daemon's own lines have control
+                /// characters escaped; one that is longer is cut, and ends with "…".
                 #[prost(string, tag = "2")]
                 pub line: ::prost::alloc::string::String,
                 /// When the daemon read the line: whole seconds since 1970-01-01 00:00 UTC.
