@@ -193,7 +193,7 @@ fn all() -> Request {
 }
 
 async fn follow(channel: &Channel, request: Request) -> Result<Items, Status> {
-    let items = ObserveServiceClient::new(channel).get_aurae_daemon_log_stream(&request).await?;
+    let items = within(ObserveServiceClient::new(channel).get_aurae_daemon_log_stream(&request)).await?;
     Ok(Box::pin(items))
 }
 
@@ -321,7 +321,7 @@ impl Daemon {
     }
 
     async fn connect(&self, executor: &Executor<'static>, timeout: Option<Duration>) -> Channel {
-        Channel::connect(&Address::Unix(self.socket()), timeout, executor).await.expect("connect")
+        within(Channel::connect(&Address::Unix(self.socket()), timeout, executor)).await.expect("connect")
     }
 
     fn socket(&self) -> PathBuf {
