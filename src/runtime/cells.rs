@@ -21,9 +21,10 @@ use super::logs::{Capture, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
-use super::record::{MayFinish, Record};
+use super::record::MayFinish;
 use super::registry::{
-    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, StoppingExecutable, is_inside,
+    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, Reservation, StoppingExecutable,
+    is_inside,
 };
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
@@ -199,20 +200,18 @@ impl Cells {
         }
         self.drop_stale(cell);
         let spec = Arc::new(spec);
-        let reservation = self.registry().reserve_executable(cell, &spec)?;
-        let place = reservation.place.clone();
+        let Reservation { place, previous } = self.registry().reserve_executable(cell, &spec)?;
         let leaf = place.leaf;
 
-        let launched = self
-            .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, &place));
+        let launched =
+            self.retire(cell, &spec.name, previous).and_then(|()| self.launch(cell, &spec, &place));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
                 if !self.drop_leaf(cell, leaf) {
                     self.registry().keep_stale(cell, vec![leaf]);
                 }
-                let nobody = self.registry().cancel_executable(cell, &spec.name, reservation);
+                let nobody = self.registry().cancel_executable(cell, &spec.name, leaf);
                 nobody.into_iter().for_each(|completion| completion.tell());
                 Err(error)
             }
@@ -573,13 +572,13 @@ impl Cells {
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.
-    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<&Record>) -> Result<(), Error> {
+    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<u64>) -> Result<(), Error> {
         let Some(exited) = previous else { return Ok(()) };
-        if !self.leaf(cell, exited.leaf).is_empty()? {
+        if !self.leaf(cell, exited).is_empty()? {
             return Err(Error::ProcessesLeft { cell: cell.clone(), executable: name.clone() });
         }
-        if !self.drop_leaf(cell, exited.leaf) {
-            self.registry().keep_stale(cell, vec![exited.leaf]);
+        if !self.drop_leaf(cell, exited) {
+            self.registry().keep_stale(cell, vec![exited]);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 //! What an executable goes through is drawn in `record`. A cell that could not be emptied stays Freeing, an executable
 //! stopping: Free and Stop may be tried again, and nothing new gets in.
 
+mod displaced;
 #[cfg(test)]
 mod tests;
 
@@ -35,7 +36,8 @@ use super::output::{Output, Whose};
 use super::record::{MayFinish, Record};
 use super::restart::HeldBytes;
 use super::spec::{CellSpec, Limits};
-use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
+use crate::limits::CELLS_MAX;
+use displaced::Displaced;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -45,8 +47,10 @@ use std::time::Duration;
 pub(super) struct Registry {
     /// In the order of [`CellName`]: a cell, then all that is inside it, then its next sibling.
     cells: BTreeMap<CellName, Cell>,
-    /// Records of executables in all cells.
+    /// Records of executables in all cells, but for those that have made way.
     executables: usize,
+    /// At most one for each start that is under way.
+    displaced: Vec<Displaced>,
     /// The number that was given last; numbers are never given twice.
     last_number: u64,
     /// For restarts.
@@ -108,10 +112,8 @@ enum CellState {
 #[derive(Debug)]
 pub(super) struct Reservation {
     pub place: Place,
-    /// The exited executable that had the name; comes back when the start fails.
-    pub previous: Option<Record>,
-    /// The stopped executable that had to make way; comes back when the start fails.
-    pub evicted: Option<Evicted>,
+    /// The leaf of the exited executable that had the name.
+    pub previous: Option<u64>,
 }
 
 /// Where a process is to be.
@@ -130,15 +132,6 @@ pub(super) struct Relaunch {
     pub spec: Arc<ExecutableSpec>,
     /// Of the next run.
     pub place: Place,
-}
-
-/// A record whose place was needed.
-#[derive(Debug)]
-pub(super) struct Evicted {
-    cell: CellName,
-    cell_number: u64,
-    name: ExecutableName,
-    record: Record,
 }
 
 /// A cell that is being freed, with all inside it.
@@ -329,6 +322,7 @@ impl Registry {
         if self.numbered(name, number).is_none() {
             return Vec::new();
         }
+        self.forget_displaced_of(name);
         let Some(cell) = self.cells.remove(name) else { return Vec::new() };
         self.executables -= cell.executables.len();
         let stopping = cell.executables.values().filter_map(|record| record.notice().cloned());
@@ -344,15 +338,15 @@ impl Registry {
         let (leaf, limited) = (self.next_number(), self.limited(cell_name));
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
-        let evicted = self.make_room(cell_name, &spec.name)?;
+        let previous = self.make_room(leaf, cell_name, &spec.name)?;
         let LogPolicy { mode, ring } = spec.log;
         let output = Feed::new(&self.logs, ring.value(), mode == LogMode::Block);
         let cell = self.open_cell(cell_name)?;
         let record = Record::new(leaf, spec, again, Arc::clone(&output));
-        let previous = cell.executables.insert(spec.name.clone(), record);
+        cell.executables.insert(spec.name.clone(), record);
         let namespaces = Arc::clone(&cell.namespaces);
-        self.executables += usize::from(previous.is_none());
-        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous, evicted })
+        self.executables += 1;
+        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous })
     }
 
     /// The leaf in which a process is being made; the first, where several are.
@@ -375,6 +369,7 @@ impl Registry {
 
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
     pub fn commit_executable(&mut self, cell: &CellName, name: &ExecutableName, run: Arc<Run>) -> bool {
+        self.forget_displaced_by(cell, name, run.leaf);
         let Some(cell) = self.cells.get_mut(cell) else { return true };
         let freeing = cell.state == CellState::Freeing;
         let Some(record) = cell.record(name, run.leaf) else { return freeing };
@@ -382,19 +377,15 @@ impl Registry {
         freeing || record.is_closed()
     }
 
-    /// Takes a reservation back, and restores what it replaced. Answers whom to tell.
+    /// Takes a reservation back, and restores what has made way for it. Answers whom to tell.
     pub fn cancel_executable(
         &mut self,
         cell: &CellName,
         name: &ExecutableName,
-        reservation: Reservation,
+        leaf: u64,
     ) -> Option<Arc<Completion>> {
-        let record = self.remove_executable(cell, name, reservation.place.leaf);
-        if let (Some(previous), Some(cell)) = (reservation.previous, self.cells.get_mut(cell)) {
-            cell.executables.insert(name.clone(), previous);
-            self.executables += 1;
-        }
-        reservation.evicted.into_iter().for_each(|evicted| self.restore(evicted));
+        let record = self.remove_executable(cell, name, leaf);
+        self.restore(leaf);
         let record = record?;
         record.never_started();
         Some(Arc::clone(record.completion()))
@@ -569,48 +560,6 @@ impl Registry {
         cell.record(name, leaf)?;
         self.executables -= 1;
         cell.executables.remove(name)
-    }
-
-    /// Room for an executable of this name. Where there is none, the record that was stopped first makes way: in the cell if
-    /// that is full, else in any. Those that ended by themselves stay until somebody has stopped them.
-    fn make_room(&mut self, cell_name: &CellName, name: &ExecutableName) -> Result<Option<Evicted>, Error> {
-        let total = self.executables;
-        let cell = self.open_cell(cell_name)?;
-        let replaces = cell.executables.contains_key(name);
-        let cell_is_full = cell.executables.len() + cell.stale.len() >= EXECUTABLES_PER_CELL_MAX;
-        if replaces || (!cell_is_full && total < EXECUTABLES_MAX) {
-            return Ok(None);
-        }
-        let oldest = self
-            .cells
-            .iter()
-            .filter(|(other, _)| !cell_is_full || *other == cell_name)
-            .flat_map(|(other, cell)| {
-                cell.oldest_stopped().map(|(order, name)| (order, other, cell.number, name))
-            })
-            .min_by_key(|(order, ..)| *order);
-        let Some((_, other, cell_number, name)) = oldest else {
-            return Err(match cell_is_full {
-                true => Error::TooManyExecutablesInCell(cell_name.clone()),
-                false => Error::TooManyExecutables,
-            });
-        };
-        let (cell, name) = (other.clone(), name.clone());
-        let record = self.cells.get_mut(&cell).and_then(|found| found.executables.remove(&name));
-        self.executables -= usize::from(record.is_some());
-        Ok(record.map(|record| Evicted { cell, cell_number, name, record }))
-    }
-
-    /// Brings a record back that had made way for nothing, unless its place is taken by now.
-    fn restore(&mut self, evicted: Evicted) {
-        let Evicted { cell, cell_number, name, record } = evicted;
-        let total = self.executables;
-        let Some(cell) = self.numbered(&cell, cell_number) else { return };
-        let has_room = cell.executables.len() < EXECUTABLES_PER_CELL_MAX && total < EXECUTABLES_MAX;
-        if has_room && !cell.executables.contains_key(&name) {
-            cell.executables.insert(name, record);
-            self.executables += 1;
-        }
     }
 
     /// All cells as a tree, without what the kernel tells of them. One that is still being allocated is not there yet.
