@@ -12,6 +12,7 @@ use super::child::{Child, Exit, Leaf, Run, Started};
 use super::clock::unix_ms;
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
+use super::events::EventSink;
 use super::executable::ExecutableSpec;
 use super::freezing::Freezing;
 use super::info::CellInfo;
@@ -23,8 +24,8 @@ use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
 use super::record::MayFinish;
 use super::registry::{
-    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, Reservation, StoppingExecutable,
-    is_inside,
+    Aftermath, FreeingCell, Locked, MayHold, MayRemove, Place, Registry, Relaunch, Reservation,
+    StoppingExecutable, is_inside,
 };
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
@@ -37,7 +38,7 @@ use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What [`Cells::open`] needs to know.
@@ -133,6 +134,11 @@ impl Cells {
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         let registry = Registry::new(Logs::new(config.log_memory));
         Ok(Self { tree, launcher, registry: Mutex::new(registry) })
+    }
+
+    /// Tells `sink` what becomes of cells and executables from now on.
+    pub fn send_events_to(&self, sink: Arc<dyn EventSink>) {
+        self.registry().send_events_to(sink);
     }
 
     /// Whether this machine has cgroup v2 alone. `false` on v1 and on a hybrid, where v2 has no controllers.
@@ -701,9 +707,8 @@ impl Cells {
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A panic in between leaves the registry whole: each method changes it at its end.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registry(&self) -> Locked<'_> {
+        Locked::new(&self.registry)
     }
 }
 

@@ -18,6 +18,7 @@
 //! stopping: Free and Stop may be tried again, and nothing new gets in.
 
 mod displaced;
+mod locked;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use super::change::LimitsChange;
 use super::child::{Child, Run};
 use super::ending::RemovalNotice;
 use super::error::Error;
+use super::events::{Event, EventSink, Events, ExecutableChange};
 use super::executable::ExecutableSpec;
 use super::info::CellInfo;
 use super::isolation::{Isolation, Namespaces};
@@ -38,6 +40,7 @@ use super::restart::HeldBytes;
 use super::spec::{CellSpec, Limits};
 use crate::limits::CELLS_MAX;
 use displaced::Displaced;
+pub(super) use locked::Locked;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -57,6 +60,8 @@ pub(super) struct Registry {
     held: HeldBytes,
     /// What all executables write.
     logs: Arc<Logs>,
+    /// Told of each change under the lock, so that their order is that of the changes.
+    events: Events,
     /// The daemon ends: nothing is started again.
     shut: bool,
 }
@@ -169,6 +174,11 @@ impl Registry {
         Self { logs, ..Self::default() }
     }
 
+    /// Tells `sink` what happens from now on.
+    pub fn send_events_to(&mut self, sink: Arc<dyn EventSink>) {
+        self.events = Events::new(sink);
+    }
+
     /// Holds the name for a cell that is about to be made.
     pub fn reserve_cell(&mut self, spec: &CellSpec) -> Result<u64, Error> {
         if self.cells.contains_key(&spec.name) {
@@ -191,6 +201,7 @@ impl Registry {
         if let Some(cell) = self.numbered(name, number) {
             cell.namespaces = Arc::new(namespaces);
             cell.state = CellState::Allocated;
+            self.events.put(Event::CellAllocated(name));
         }
     }
 
@@ -218,6 +229,9 @@ impl Registry {
             cell.updating = None;
             cell.spec.limits.clone_from(&updated.new);
             isolation = cell.spec.isolation;
+            if updated.new != updated.old {
+                self.events.put(Event::CellUpdated(&updated.name));
+            }
         }
         CellSpec { name: updated.name, limits: updated.new, isolation }
     }
@@ -325,6 +339,13 @@ impl Registry {
         self.forget_displaced_of(name);
         let Some(cell) = self.cells.remove(name) else { return Vec::new() };
         self.executables -= cell.executables.len();
+        for (executable, record) in &cell.executables {
+            self.events.put_executable(name, executable, record, ExecutableChange::Removed);
+        }
+        // One that was never there is not freed.
+        if cell.state != CellState::Allocating {
+            self.events.put(Event::CellFreed(name));
+        }
         let stopping = cell.executables.values().filter_map(|record| record.notice().cloned());
         stopping.chain(cell.removal).collect()
     }
@@ -370,10 +391,11 @@ impl Registry {
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
     pub fn commit_executable(&mut self, cell: &CellName, name: &ExecutableName, run: Arc<Run>) -> bool {
         self.forget_displaced_by(cell, name, run.leaf);
-        let Some(cell) = self.cells.get_mut(cell) else { return true };
-        let freeing = cell.state == CellState::Freeing;
-        let Some(record) = cell.record(name, run.leaf) else { return freeing };
-        record.started(run);
+        let Some(found) = self.cells.get_mut(cell) else { return true };
+        let freeing = found.state == CellState::Freeing;
+        let Some(record) = found.record(name, run.leaf) else { return freeing };
+        let change = record.started(run);
+        self.events.put_executable(cell, name, record, change);
         freeing || record.is_closed()
     }
 
@@ -411,10 +433,12 @@ impl Registry {
         leaf: u64,
         outcome: Outcome,
     ) -> Option<Aftermath> {
-        let shut = self.shut;
-        let cell = self.cells.get_mut(cell)?;
-        let closed = shut || cell.state == CellState::Freeing;
-        let record = cell.record(name, leaf)?;
+        let found = self.cells.get_mut(cell)?;
+        let closed = self.shut || found.state == CellState::Freeing;
+        let record = found.record(name, leaf)?;
+        if record.is_running() {
+            self.events.put_exit(cell, name, record, &outcome);
+        }
         let delay = record.exited(outcome, closed);
         Some(Aftermath { delay, completion: Arc::clone(record.completion()) })
     }
@@ -527,8 +551,11 @@ impl Registry {
         let Some(record) = self.cells.get_mut(cell).and_then(|cell| cell.record(name, leaf)) else { return };
         // Another caller has finished before.
         let is_this_stop = record.notice().is_some_and(|own| Arc::ptr_eq(own, notice));
-        if is_this_stop && record.finish_stop(order) {
-            self.remove_executable(cell, name, leaf);
+        if !is_this_stop || !record.finish_stop(order) {
+            return;
+        }
+        if let Some(record) = self.remove_executable(cell, name, leaf) {
+            self.events.put_executable(cell, name, &record, ExecutableChange::Removed);
         }
     }
 

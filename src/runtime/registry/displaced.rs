@@ -3,6 +3,7 @@
 //! comes that they must not outlive: the end of their cell, or another executable of their name.
 
 use super::super::error::Error;
+use super::super::events::ExecutableChange;
 use super::super::names::{CellName, ExecutableName};
 use super::super::record::Record;
 use super::Registry;
@@ -72,6 +73,8 @@ impl Registry {
             if has_room && !found.executables.contains_key(&name) {
                 found.executables.insert(name, record);
                 self.executables += 1;
+            } else {
+                self.events.put_executable(&cell, &name, &record, ExecutableChange::Removed);
             }
         }
     }
@@ -87,6 +90,9 @@ impl Registry {
     }
 
     fn forget_displaced(&mut self, is_gone: impl Fn(&Displaced) -> bool) {
-        self.displaced.retain(|displaced| !is_gone(displaced));
+        for gone in self.displaced.extract_if(.., |displaced| is_gone(displaced)) {
+            let Displaced { cell, name, record, .. } = gone;
+            self.events.put_executable(&cell, &name, &record, ExecutableChange::Removed);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The registry as `cells` uses it, without a kernel.
 
+mod events;
+
 use super::super::cgroup::MemoryCounts;
 use super::super::child::Child;
 use super::super::error::ErrorKind;
@@ -83,11 +85,15 @@ fn start(registry: &mut Registry, cell: &str, spec: &Arc<ExecutableSpec>) -> Res
 
 fn registry(cells: &[&str]) -> Registry {
     let mut registry = Registry::default();
+    add(&mut registry, cells);
+    registry
+}
+
+fn add(registry: &mut Registry, cells: &[&str]) {
     for cell in cells {
         let number = registry.reserve_cell(&spec(cell)).expect(cell);
         registry.commit_cell(&spec(cell).name, number, Namespaces::Ours);
     }
-    registry
 }
 
 fn notice() -> Arc<RemovalNotice> {
