@@ -38,9 +38,7 @@ fn each_step_is_told_once_with_what_belongs_to_it() {
         let again = daemon.start("a/b", "job", "kill -9 $$").await;
         daemon.wait("a/b", "job").await;
         let last = daemon.start("a", "sleeper", "exec sleep 1000").await;
-        for refused in [daemon.try_start("a", command("sleeper", "true")).await] {
-            assert_eq!(code(refused), Code::AlreadyExists);
-        }
+        assert_eq!(code(daemon.try_start("a", command("sleeper", "true")).await), Code::AlreadyExists);
         daemon.stop("a", "sleeper").await;
         daemon.stop("a", "sleeper").await;
         let endless = daemon.start("a", "endless", "exec sleep 1000").await;
@@ -224,19 +222,16 @@ fn what_is_asked_for_is_given() {
 fn the_end_of_the_daemon_is_told_and_ends_the_watch() {
     with_daemon("end", async |daemon| {
         daemon.allocate("a").await;
-        let (sleeping, ready) = (all_and_more(), all_and_more());
-        let mut watches = [
-            daemon.observe().watch_events(&sleeping).await.expect("watch"),
-            daemon.observe().watch_events(&ready).await.expect("watch"),
-        ];
-        let [first, _] = &mut watches;
+        let watch = async || daemon.observe().watch_events(&all_and_more()).await.expect("watch");
+        // The one has read all that there was, the other nothing yet.
+        let mut watches = [(watch().await, 0), (watch().await, 2)];
         for expected in ["daemon started", "a allocated"] {
-            let event = next_of(first).await.expect("an event");
+            let event = next_of(&mut watches[0].0).await.expect("an event");
             assert!(line(&event).starts_with(expected), "{event:?}");
         }
-        daemon.signal(Signal::SIGTERM);
-        for (watch, before) in watches.iter_mut().zip([0, 2]) {
-            for _ in 0..before {
+        daemon.terminate();
+        for (watch, before) in &mut watches {
+            for _ in 0..*before {
                 next_of(watch).await.expect("an event");
             }
             let event = next_of(watch).await.expect("the last event");
@@ -498,6 +493,7 @@ struct Daemon {
     process: Child,
     executor: Executor<'static>,
     channel: Option<Channel>,
+    terminated: std::cell::Cell<bool>,
 }
 
 /// Runs a test against a daemon of its own.
@@ -530,7 +526,7 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .expect("auraed has been built with this test");
-        Self { directory, process, executor: Executor::new(), channel: None }
+        Self { directory, process, executor: Executor::new(), channel: None, terminated: false.into() }
     }
 
     async fn connect(&self, timeout: Option<Duration>) -> Channel {
@@ -607,9 +603,12 @@ impl Daemon {
         fs::read_to_string(self.directory.join("log")).expect("the log")
     }
 
-    fn signal(&self, signal: Signal) {
-        // Fails only when it has ended.
-        let _ = kill(Pid::from_raw(i32::try_from(self.process.id()).expect("a pid")), signal);
+    /// Once: a second time would cut its end short.
+    fn terminate(&self) {
+        if !self.terminated.replace(true) {
+            // Fails only when it has ended.
+            let _ = kill(Pid::from_raw(i32::try_from(self.process.id()).expect("a pid")), Signal::SIGTERM);
+        }
     }
 }
 
@@ -617,7 +616,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         // The daemon would wait for them to close.
         (self.channel, self.executor) = (None, Executor::new());
-        self.signal(Signal::SIGTERM);
+        self.terminate();
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(5));

@@ -115,3 +115,38 @@ pub fn stream(feed: &Arc<Feed>, request: ObserveServiceWatchEventsRequest) -> Re
         Some(event)
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{CellName, ExecutableName};
+
+    #[test]
+    fn what_is_not_known_is_not_set() {
+        let cell = CellName::parse("a/b").expect("valid");
+        let executable = ExecutableName::parse("job").expect("valid");
+        let told = |change| {
+            let (cell, executable) = (&cell, &executable);
+            message(runtime::Event::Executable(ExecutableEvent {
+                change,
+                cell,
+                executable,
+                pid: 7,
+                restarts: 2,
+            }))
+        };
+        let of = |kind: EventType| Event {
+            r#type: kind.into(),
+            cell_name: "a/b".into(),
+            executable_name: "job".into(),
+            pid: 7,
+            restarts: 2,
+            ..Event::default()
+        };
+        let oom = told(ExecutableChange::OutOfMemory(&Oom::Elsewhere));
+        assert_eq!(oom, of(EventType::ExecutableOutOfMemory));
+        assert_eq!(told(ExecutableChange::Exited(ExitReason::Unknown)), of(EventType::ExecutableExited));
+        let clean = Event { exit_code: Some(0), ..of(EventType::ExecutableExited) };
+        assert_eq!(told(ExecutableChange::Exited(ExitReason::Code(0))), clean, "0 is told");
+    }
+}
