@@ -339,7 +339,7 @@ async fn churn(channel: &Channel, number: usize) {
             let _ = stop_in(channel, &shared, "contended").await;
             let _ = stop_in(channel, &inner, "job").await;
         }
-        if (round + number) % 5 == 0 {
+        if (round + number).is_multiple_of(5) {
             let _ = free_in(channel, &shared, true).await;
         } else {
             let _ = free_in(channel, &inner, false).await;
