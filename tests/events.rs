@@ -41,7 +41,9 @@ fn each_step_is_told_once_with_what_belongs_to_it() {
         assert_eq!(code(daemon.try_start("a", command("sleeper", "true")).await), Code::AlreadyExists);
         daemon.stop("a", "sleeper").await;
         daemon.stop("a", "sleeper").await;
-        let endless = daemon.start("a", "endless", "exec sleep 1000").await;
+        let done = daemon.start("a", "done", "exit 0").await;
+        daemon.wait("a", "done").await;
+        let endless = daemon.start("a/b", "endless", "exec sleep 1000").await;
         daemon.free("a", true).await.expect("free");
 
         let events = daemon.events(all()).await;
@@ -59,11 +61,14 @@ fn each_step_is_told_once_with_what_belongs_to_it() {
             format!("a sleeper started {last}"),
             format!("a sleeper exited {last} signal 15"),
             format!("a sleeper removed {last}"),
-            format!("a endless started {endless}"),
-            format!("a endless exited {endless} signal 15"),
+            format!("a done started {done}"),
+            format!("a done exited {done} code 0"),
+            format!("a/b endless started {endless}"),
+            format!("a/b endless exited {endless} signal 15"),
+            format!("a/b endless removed {endless}"),
             format!("a/b job removed {again}"),
             "a/b freed".to_owned(),
-            format!("a endless removed {endless}"),
+            format!("a done removed {done}"),
             "a freed".to_owned(),
         ];
         assert_eq!(told, expected);
