@@ -149,7 +149,7 @@ impl Record {
         self.stopped.filter(|_| self.in_use().is_none())
     }
 
-    /// The process that was being made runs. Answers whether that is the first.
+    /// The process that was being made runs. Answers what has happened with that.
     pub fn started(&mut self, run: Arc<Run>) -> ExecutableChange<'static> {
         let again = matches!(self.phase, Phase::Relaunching(..));
         self.restarts = self.restarts.saturating_add(u32::from(again));

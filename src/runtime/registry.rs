@@ -54,6 +54,8 @@ pub(super) struct Registry {
     executables: usize,
     /// At most one for each start that is under way.
     displaced: Vec<Displaced>,
+    /// Records that are gone, and what they have written with them: freed when the lock is released.
+    gone: Vec<Record>,
     /// The number that was given last; numbers are never given twice.
     last_number: u64,
     /// For restarts.
@@ -347,7 +349,9 @@ impl Registry {
             self.events.put(Event::CellFreed(name));
         }
         let stopping = cell.executables.values().filter_map(|record| record.notice().cloned());
-        stopping.chain(cell.removal).collect()
+        let notices = stopping.chain(cell.removal).collect();
+        self.gone.extend(cell.executables.into_values());
+        notices
     }
 
     /// Holds the name for an executable that is about to be started. The name of one that has exited may be taken.
@@ -556,6 +560,7 @@ impl Registry {
         }
         if let Some(record) = self.remove_executable(cell, name, leaf) {
             self.events.put_executable(cell, name, &record, ExecutableChange::Removed);
+            self.gone.push(record);
         }
     }
 

@@ -75,6 +75,7 @@ impl Registry {
                 self.executables += 1;
             } else {
                 self.events.put_executable(&cell, &name, &record, ExecutableChange::Removed);
+                self.gone.push(record);
             }
         }
     }
@@ -93,6 +94,7 @@ impl Registry {
         for gone in self.displaced.extract_if(.., |displaced| is_gone(displaced)) {
             let Displaced { cell, name, record, .. } = gone;
             self.events.put_executable(&cell, &name, &record, ExecutableChange::Removed);
+            self.gone.push(record);
         }
     }
 }

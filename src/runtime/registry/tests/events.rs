@@ -261,3 +261,27 @@ fn who_waits_is_woken_without_the_lock() {
     assert_eq!(Locked::new(&registry).list().len(), 1);
     assert_eq!(woken(), 1);
 }
+
+#[test]
+fn what_is_gone_is_freed_with_the_lock() {
+    let registry = Mutex::new(registry(&["a"]));
+    let (cell, job) = (spec("a").name, executable("job", RestartCondition::Never));
+    let mut leafs = Vec::new();
+    let mut records = Vec::new();
+    for _ in 0..2 {
+        let mut locked = Locked::new(&registry);
+        leafs.push(start(&mut locked, "a", &job).expect("its name is free"));
+        records.push(Arc::downgrade(&locked.completion(&cell, &job.name).expect("there")));
+        locked.record_exit(&cell, &job.name, leafs[leafs.len() - 1], outcome(0));
+    }
+    assert_eq!(records.iter().map(|record| record.strong_count()).collect::<Vec<_>>(), [0, 1]);
+    stop(&mut Locked::new(&registry), "a", &job, leafs[1]);
+    assert_eq!(records[1].strong_count(), 0);
+    let record = {
+        let mut locked = Locked::new(&registry);
+        start(&mut locked, "a", &job).expect("its name is free");
+        Arc::downgrade(&locked.completion(&cell, &job.name).expect("there"))
+    };
+    free(&mut Locked::new(&registry), "a");
+    assert_eq!(record.strong_count(), 0);
+}
