@@ -21,15 +21,13 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{
-    CONNECTIONS_END_POLL, DESCRIPTORS_MAX, EVENTS_BYTES, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY,
-};
+use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY};
 use crate::proto::{self, Method};
-use crate::runtime::logs::{Feed, Logs};
+use crate::runtime::logs::Feed;
 use crate::runtime::{Cells, CellsConfig};
-use crate::services::Services;
 use crate::services::supervisor::Supervisor;
 use crate::services::vitals::Vitals;
+use crate::services::{EventLog, Services};
 use crate::sys;
 use crate::transport::listen::Listener;
 use crate::transport::{Server, Service, Stop, StopOrder, Timeouts};
@@ -52,12 +50,15 @@ pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
     let cells = Arc::new(open_cells(&config.runtime_dir)?);
     let settled = pool.clone();
+    let events = EventLog::new();
+    cells.send_events_to(events.clone());
     let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
-    let daemon = Daemon::new(supervisor, log);
+    let daemon = Daemon::new(supervisor, log, events.clone());
     for listener in listeners {
         log::info!(address = listener.address().to_string().as_str(); "listening");
         Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
     }
+    events.daemon_started();
     Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
@@ -144,6 +145,7 @@ fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
 struct Daemon {
     vitals: Arc<Vitals>,
     supervisor: Supervisor,
+    events: Arc<EventLog>,
     server: Arc<Server<Api>>,
     stop: StopOrder,
 }
@@ -168,23 +170,24 @@ impl Service for Api {
 }
 
 impl Daemon {
-    fn new(supervisor: Supervisor, log: Arc<Feed>) -> Self {
+    fn new(supervisor: Supervisor, log: Arc<Feed>, events: Arc<EventLog>) -> Self {
         let probed = supervisor.clone();
         let vitals = Arc::new(Vitals::new(Box::new(move || {
             let probed = probed.clone();
             Box::pin(async move { probed.is_healthy().await })
         })));
         let (order, stop) = Stop::new();
-        let events = Feed::new(&Logs::new(EVENTS_BYTES), EVENTS_BYTES, false);
-        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log, events));
+        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log, events.feed().clone()));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
-        Self { vitals, supervisor, server, stop: order }
+        Self { vitals, supervisor, events, server, stop: order }
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
         let signal = signals.next().await;
         log::info!("{signal}: stopping; once more to cut it short");
-        let Self { vitals, supervisor, server, stop } = self;
+        let Self { vitals, supervisor, events, server, stop } = self;
+        // Before streams are ended: whoever watches is given it.
+        events.daemon_stopping();
         vitals.shut_down();
         supervisor.shut_down();
         drop(stop);

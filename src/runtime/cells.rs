@@ -12,6 +12,7 @@ use super::child::{Child, Exit, Leaf, Run, Started};
 use super::clock::unix_ms;
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
+use super::events::EventSink;
 use super::executable::ExecutableSpec;
 use super::freezing::Freezing;
 use super::info::CellInfo;
@@ -21,9 +22,10 @@ use super::logs::{Capture, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
-use super::record::{MayFinish, Record};
+use super::record::MayFinish;
 use super::registry::{
-    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, StoppingExecutable, is_inside,
+    Aftermath, FreeingCell, Locked, MayHold, MayRemove, Place, Registry, Relaunch, Reservation,
+    StoppingExecutable, is_inside,
 };
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
@@ -36,7 +38,7 @@ use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What [`Cells::open`] needs to know.
@@ -134,6 +136,11 @@ impl Cells {
         Ok(Self { tree, launcher, registry: Mutex::new(registry) })
     }
 
+    /// Tells `sink` what becomes of cells and executables from now on.
+    pub fn send_events_to(&self, sink: Arc<dyn EventSink>) {
+        self.registry().send_events_to(sink);
+    }
+
     /// Whether this machine has cgroup v2 alone. `false` on v1 and on a hybrid, where v2 has no controllers.
     pub fn cgroup_v2(&self) -> bool {
         self.tree.is_unified()
@@ -199,20 +206,18 @@ impl Cells {
         }
         self.drop_stale(cell);
         let spec = Arc::new(spec);
-        let reservation = self.registry().reserve_executable(cell, &spec)?;
-        let place = reservation.place.clone();
+        let Reservation { place, previous } = self.registry().reserve_executable(cell, &spec)?;
         let leaf = place.leaf;
 
-        let launched = self
-            .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, &place));
+        let launched =
+            self.retire(cell, &spec.name, previous).and_then(|()| self.launch(cell, &spec, &place));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
                 if !self.drop_leaf(cell, leaf) {
                     self.registry().keep_stale(cell, vec![leaf]);
                 }
-                let nobody = self.registry().cancel_executable(cell, &spec.name, reservation);
+                let nobody = self.registry().cancel_executable(cell, &spec.name, leaf);
                 nobody.into_iter().for_each(|completion| completion.tell());
                 Err(error)
             }
@@ -573,13 +578,13 @@ impl Cells {
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.
-    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<&Record>) -> Result<(), Error> {
+    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<u64>) -> Result<(), Error> {
         let Some(exited) = previous else { return Ok(()) };
-        if !self.leaf(cell, exited.leaf).is_empty()? {
+        if !self.leaf(cell, exited).is_empty()? {
             return Err(Error::ProcessesLeft { cell: cell.clone(), executable: name.clone() });
         }
-        if !self.drop_leaf(cell, exited.leaf) {
-            self.registry().keep_stale(cell, vec![exited.leaf]);
+        if !self.drop_leaf(cell, exited) {
+            self.registry().keep_stale(cell, vec![exited]);
         }
         Ok(())
     }
@@ -702,9 +707,8 @@ impl Cells {
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A panic in between leaves the registry whole: each method changes it at its end.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registry(&self) -> Locked<'_> {
+        Locked::new(&self.registry)
     }
 }
 

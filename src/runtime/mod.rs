@@ -20,6 +20,7 @@ pub mod cpuset;
 mod ending;
 mod environment;
 mod error;
+mod events;
 mod executable;
 mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -50,6 +51,7 @@ pub use child::{Exit, Leaf, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
+pub use events::{Event, EventSink, ExecutableChange, ExecutableEvent};
 pub use executable::{
     Arguments, Command, Description, ExecutableSpec, Identity, Program, WorkingDirectory, parse_id,
 };

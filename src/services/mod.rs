@@ -29,6 +29,7 @@ use crate::runtime::logs::Feed;
 use cells::{Cells, Runtime};
 use discovery::Discovery;
 use health::HealthService;
+pub use observe::EventLog;
 use observe::Observe;
 use reflection::Reflection;
 use vitals::Vitals;

@@ -5,6 +5,7 @@
 
 use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
 use super::super::cpuset::{CpusetLimits, IdList};
+use super::super::events::Event;
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
@@ -14,6 +15,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything here takes; ends a test that would hang.
@@ -56,6 +59,19 @@ const LIMITS: &[&str] = &[
 /// Cells on a kernel of which nothing else in this process makes use.
 struct Machine {
     cells: Cells,
+    events: Arc<Count>,
+}
+
+/// Of events.
+#[derive(Debug, Default)]
+struct Count(AtomicUsize);
+
+impl EventSink for Count {
+    fn put(&self, _: Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {}
 }
 
 impl Machine {
@@ -68,7 +84,9 @@ impl Machine {
             open_files: None,
             log_memory: 1 << 20,
         };
-        Self { cells: Cells::open(config).expect("open") }
+        let (cells, events) = (Cells::open(config).expect("open"), Arc::new(Count::default()));
+        cells.send_events_to(events.clone());
+        Self { cells, events }
     }
 
     fn start(&self, cell: &str, name: &str, command: &str) -> Result<Started, Error> {
@@ -142,8 +160,9 @@ impl Machine {
     ) -> Vec<&'static str> {
         let mut failed = Vec::new();
         for passes in 0..CALLS_MAX {
-            let before = self.snapshot();
+            let (before, told) = (self.snapshot(), self.events.0.load(Ordering::Relaxed));
             let (result, call) = with_failing(passes, || operation(self));
+            let news = self.events.0.load(Ordering::Relaxed) - told;
             let Some(call) = call else {
                 result.unwrap_or_else(|error| panic!("{what} with nothing failing: {error}"));
                 undo(self);
@@ -154,6 +173,7 @@ impl Machine {
                 Ok(()) => undo(self),
                 Err(error) => {
                     assert!(error.to_string().contains(INJECTED.desc()), "{what}, {call}: {error}");
+                    assert_eq!(news, 0, "{what}, {call}: what fails is no event");
                     failed.push(call);
                 }
             }

@@ -14,6 +14,7 @@ use crate::proto::aurae::observe::v0::*;
 use crate::runtime::logs::{Feed, Follower, NoSuchSequence, Range, Want};
 
 use super::cells::Runtime;
+pub use events::EventLog;
 
 pub struct Observe {
     /// Of encoded [`LogItem`]s, without what the feed knows of them.
