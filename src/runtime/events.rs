@@ -63,7 +63,6 @@ pub(super) struct Events {
 }
 
 /// Wakes those who wait for events when it is dropped, if there are any for them.
-#[derive(Debug, Default)]
 pub(super) struct Untold(Option<Arc<dyn EventSink>>);
 
 impl Events {
@@ -109,6 +108,12 @@ impl Events {
     pub fn untold(&mut self) -> Untold {
         let untold = std::mem::take(&mut self.untold);
         Untold(self.sink.as_ref().filter(|_| untold).cloned())
+    }
+}
+
+impl Untold {
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 }
 

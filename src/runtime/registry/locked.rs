@@ -11,15 +11,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(in super::super) struct Locked<'a> {
     // Fields are dropped in this order.
     registry: MutexGuard<'a, Registry>,
-    untold: Untold,
-    gone: Vec<Record>,
+    left: Option<Box<Left>>,
+}
+
+/// What is to be done without the lock.
+struct Left {
+    _untold: Untold,
+    _gone: Vec<Record>,
 }
 
 impl<'a> Locked<'a> {
     pub fn new(registry: &'a Mutex<Registry>) -> Self {
         // A panic in between leaves the registry whole: each method changes it at its end.
         let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { registry, untold: Untold::default(), gone: Vec::new() }
+        Self { registry, left: None }
     }
 }
 
@@ -38,8 +43,12 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Drop for Locked<'_> {
+    // Some fifty places let go of it.
+    #[inline(never)]
     fn drop(&mut self) {
-        self.untold = self.registry.events.untold();
-        self.gone = std::mem::take(&mut self.registry.gone);
+        let (untold, gone) = (self.registry.events.untold(), std::mem::take(&mut self.registry.gone));
+        if untold.is_some() || !gone.is_empty() {
+            self.left = Some(Box::new(Left { _untold: untold, _gone: gone }));
+        }
     }
 }
