@@ -52,6 +52,7 @@ impl Machine {
             shell: "/bin/sh".into(),
             init: env!("CARGO_BIN_EXE_auraed").into(),
             open_files: None,
+            log_memory: 1 << 20,
         };
         let cells = Cells::open(config.clone()).expect("open");
         let spec = CellSpec { name: cell(), limits: Limits::default(), isolation: Default::default() };
