@@ -358,12 +358,10 @@ impl State {
             is_whole |= skipped > 0 || !lost_since(&|last| last.time >= since);
         }
         if let Some(tail) = range.tail {
-            let mut surplus = reader.left(&self.rings).saturating_sub(tail.into());
+            let surplus = reader.left(&self.rings).saturating_sub(tail.into());
             is_whole |= surplus > 0;
-            reader.skip_while(&self.rings, |_| {
-                surplus = surplus.saturating_sub(1);
-                surplus > 0
-            });
+            let mut skipped = 0..surplus;
+            reader.skip_while(&self.rings, |_| skipped.next().is_some());
         }
         reader.dropped = if is_whole { 0 } else { gone };
         Ok(reader)
