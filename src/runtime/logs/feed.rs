@@ -52,8 +52,8 @@ struct State {
     /// … because the source has ended.
     ended: bool,
     followers: BTreeMap<u64, Reader>,
-    /// The writer waits for a follower to read.
-    waits: bool,
+    /// The writer of this output waits for a follower to read.
+    waits: [bool; 2],
 }
 
 /// A follower, as its feed knows it.
@@ -166,7 +166,7 @@ impl Feed {
             writers: 0,
             ended: false,
             followers: BTreeMap::new(),
-            waits: false,
+            waits: [false; 2],
         };
         shelf.feeds.insert(id, state);
         drop(shelf);
@@ -297,7 +297,7 @@ impl Follower {
             }
         };
         state.followers.insert(self.id, reader);
-        let waited_for = state.waits;
+        let waited_for = state.waits.contains(&true);
         drop(shelf);
         if waited_for {
             self.feed.room.notify(usize::MAX);
@@ -488,7 +488,8 @@ impl Sink for Writer<'_, '_> {
         let ring = self.ring();
         // Each may have a block whatever the others take, so that it goes on.
         let is_full = ring.is_full() || (over && ring.blocks() > 1);
-        self.state.waits = is_full && self.state.is_needed(self.channel);
-        if self.state.waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let waits = is_full && self.state.is_needed(self.channel);
+        self.state.waits[self.channel as usize] = waits;
+        if waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
