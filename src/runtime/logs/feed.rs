@@ -347,7 +347,11 @@ impl State {
         let until = if range.no_follow { self.next } else { u64::MAX };
         let mut reader = Reader { want: Want::Both, places, dropped: 0, until };
         reader.skip_while(&self.rings, |item| item.sequence < from);
-        let gone = (self.next - from).saturating_sub(reader.left(&self.rings));
+        let gone = match range.from {
+            // Over both outputs, as sequences are.
+            Some(_) if from > self.first => (self.next - from).saturating_sub(reader.left(&self.rings)),
+            _ => want.channels().map(|channel| self.rings[channel as usize].records().1).sum(),
+        };
         reader.want = want;
         let lost_since = |is_so: &dyn Fn(Stamp) -> bool| {
             want.channels().any(|channel| self.rings[channel as usize].last_gone().is_some_and(is_so))
