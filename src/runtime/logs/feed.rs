@@ -358,8 +358,8 @@ impl State {
         };
         let mut is_whole = !lost_since(&|last| last.sequence >= from);
         if let Some(since) = range.since {
-            let skipped = reader.skip_while(&self.rings, |item| item.time < since);
-            is_whole |= skipped > 0 || !lost_since(&|last| last.time >= since);
+            reader.skip_while(&self.rings, |item| item.time < since);
+            is_whole |= !lost_since(&|last| last.time >= since);
         }
         if let Some(tail) = range.tail {
             let surplus = reader.left(&self.rings).saturating_sub(tail.into());
@@ -407,19 +407,13 @@ impl Reader {
         Some(Item { channel, bytes, partial, sequence, time, dropped: std::mem::take(&mut self.dropped) })
     }
 
-    /// Skips the first items that are as said. Answers how many.
-    fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) -> u64 {
-        let mut skipped = 0;
-        loop {
-            let before = self.places;
-            match self.next(rings) {
-                Some(item) if is_so(&item) => skipped += 1,
-                _ => {
-                    self.places = before;
-                    return skipped;
-                }
-            }
+    /// Skips the first items that are as said.
+    fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) {
+        let mut before = self.places;
+        while self.next(rings).is_some_and(|item| is_so(&item)) {
+            before = self.places;
         }
+        self.places = before;
     }
 
     /// How many items there are to read.
