@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 11930b6683ad9867.
+// Made from inputs with the fingerprint 3a9c333c1c1e4788.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -323,7 +323,8 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
 ///
 /// What is given is held in memory, the newest part of it: 64 KiB of each output unless its executable asked for another
 /// size. A stream begins with what is held, then gives what follows. A client that reads too slowly loses the oldest items,
-/// slows nobody, and is told how many (dropped). A daemon that stops ends all streams with UNAVAILABLE.
+/// slows nobody, and is told how many: by the next item (dropped) or, where the last ones are lost, by the status DATA_LOSS.
+/// A daemon that stops ends all streams with UNAVAILABLE.
 pub trait ObserveService: Send + Sync {
     /// The daemon's own log, from the oldest item that it still holds, and then every new one. Ends when the daemon stops or
     /// the client leaves.

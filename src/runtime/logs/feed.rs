@@ -62,8 +62,8 @@ struct Reader {
     want: Want,
     places: [Place; 2],
     dropped: u64,
-    /// Ends in front of this sequence.
-    until: u64,
+    /// Ends behind so many records of each output.
+    until: Option<[u64; 2]>,
 }
 
 /// The outputs that somebody wants.
@@ -108,6 +108,8 @@ pub enum Progress {
     Drained,
     /// There will be no more.
     Ended,
+    /// The same, and so many are missing behind the last item that was given.
+    Lost(u64),
 }
 
 /// [`Range::from`] is beyond what there is.
@@ -287,11 +289,10 @@ impl Follower {
         let Some(mut reader) = state.followers.remove(&self.id) else { return Progress::Ended };
         let progress = loop {
             match reader.next(&state.rings) {
-                Some(item) if item.sequence >= reader.until => break Progress::Ended,
                 Some(item) if take(item).is_break() => break Progress::More,
                 Some(_) => {}
-                None if reader.until != u64::MAX || (state.ended && state.writers == 0) => {
-                    break Progress::Ended;
+                None if reader.until.is_some() || (state.ended && state.writers == 0) => {
+                    break if reader.dropped == 0 { Progress::Ended } else { Progress::Lost(reader.dropped) };
                 }
                 None => break Progress::Drained,
             }
@@ -344,10 +345,10 @@ impl State {
         }
         let from = range.from.unwrap_or_default().max(self.first);
         let places = [self.rings[0].oldest(), self.rings[1].oldest()];
-        let until = if range.no_follow { self.next } else { u64::MAX };
+        let until = range.no_follow.then(|| self.rings.each_ref().map(|ring| ring.records().0));
         let mut reader = Reader { want: Want::Both, places, dropped: 0, until };
         reader.skip_while(&self.rings, |item| item.sequence < from);
-        let gone = match range.from {
+        let mut gone = match range.from {
             // Over both outputs, as sequences are.
             Some(_) if from > self.first => (self.next - from).saturating_sub(reader.left(&self.rings)),
             _ => want.channels().map(|channel| self.rings[channel as usize].records().1).sum(),
@@ -363,7 +364,8 @@ impl State {
         }
         if let Some(tail) = range.tail {
             let surplus = reader.left(&self.rings).saturating_sub(tail.into());
-            is_whole |= surplus > 0;
+            // Of those that are missing, no more than that were asked for.
+            gone = gone.min(u64::from(tail).saturating_sub(reader.left(&self.rings)));
             let mut skipped = 0..surplus;
             reader.skip_while(&self.rings, |_| skipped.next().is_some());
         }
@@ -393,7 +395,12 @@ impl Reader {
         let mut first = None;
         for channel in self.want.channels() {
             let (ring, place) = (&rings[channel as usize], &mut self.places[channel as usize]);
-            self.dropped += ring.catch_up(place);
+            let until = self.until.map_or(u64::MAX, |until| until[channel as usize]);
+            let left = until.saturating_sub(place.records);
+            self.dropped += ring.catch_up(place).min(left);
+            if place.records >= until {
+                continue;
+            }
             let Some((record, behind)) = ring.record(*place) else { continue };
             if first
                 .is_none_or(|(_, other, _): (_, Record<'_>, _)| record.stamp.sequence < other.stamp.sequence)

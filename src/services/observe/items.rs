@@ -9,7 +9,7 @@ use event_listener::EventListener;
 use smol::future::FutureExt;
 use smol::stream::Stream;
 
-use crate::grpc::status::Status;
+use crate::grpc::status::{Code, Status};
 use crate::limits::BATCH_BYTES;
 use crate::proto::Items;
 use crate::runtime::logs::{Follower, Item, Progress};
@@ -17,12 +17,21 @@ use crate::runtime::logs::{Follower, Item, Progress};
 /// What an item takes beside its text, about.
 const ITEM_BYTES: usize = 64;
 
-/// The items that `convert` makes something of. Ends with OK when the feed does.
+/// The items that `convert` makes something of. Ends with OK when the feed does, or with DATA_LOSS when the last items are
+/// missing: there is none left to say so.
 pub fn items<T: Send + Unpin + 'static>(
     follower: Follower,
     convert: impl Fn(Item<'_>) -> Option<T> + Send + Unpin + 'static,
 ) -> Items<T> {
     Box::pin(Reading { follower, convert, ready: VecDeque::new(), changes: None })
+}
+
+fn lost(items: u64) -> Status {
+    let text = format!(
+        "{items} items at the end had to make way before they were taken; more is held with a larger log.ring_bytes of the \
+         executable or --log-memory of the daemon"
+    );
+    Status::new(Code::DataLoss, text)
 }
 
 struct Reading<T, Convert> {
@@ -50,8 +59,12 @@ impl<T: Unpin, Convert: Fn(Item<'_>) -> Option<T> + Unpin> Stream for Reading<T,
             let progress = reading.read_batch();
             let is_drained = progress == Progress::Drained;
             reading.changes = (is_drained && reading.ready.is_empty()).then_some(changes);
-            if progress == Progress::Ended && reading.ready.is_empty() {
-                return Poll::Ready(None);
+            match progress {
+                Progress::Ended if reading.ready.is_empty() => return Poll::Ready(None),
+                Progress::Lost(items) if reading.ready.is_empty() => {
+                    return Poll::Ready(Some(Err(lost(items))));
+                }
+                _ => {}
             }
         }
     }
