@@ -498,3 +498,9 @@ impl Sink for Writer<'_, '_> {
         if waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod tests;
