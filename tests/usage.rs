@@ -63,6 +63,7 @@ impl Machine {
             shell: "/bin/sh".into(),
             init: env!("CARGO_BIN_EXE_auraed").into(),
             open_files: None,
+            log_memory: 1 << 20,
         };
         let cells = Arc::new(Cells::open(config.clone()).expect("open"));
         let executor: &'static Executor<'static> = Box::leak(Box::default());
