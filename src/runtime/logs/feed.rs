@@ -61,6 +61,9 @@ struct State {
 struct Reader {
     want: Want,
     places: [Place; 2],
+    /// Of both outputs: the sequence that is to come next; what is between it and the one that does is missing.
+    expected: u64,
+    /// Of one output: how many are missing before the next.
     dropped: u64,
     /// Ends behind so many records of each output.
     until: Option<[u64; 2]>,
@@ -292,7 +295,10 @@ impl Follower {
                 Some(item) if take(item).is_break() => break Progress::More,
                 Some(_) => {}
                 None if reader.until.is_some() || (state.ended && state.writers == 0) => {
-                    break if reader.dropped == 0 { Progress::Ended } else { Progress::Lost(reader.dropped) };
+                    break match reader.lost(state) {
+                        0 => Progress::Ended,
+                        items => Progress::Lost(items),
+                    };
                 }
                 None => break Progress::Drained,
             }
@@ -346,7 +352,7 @@ impl State {
         let from = range.from.unwrap_or_default().max(self.first);
         let places = [self.rings[0].oldest(), self.rings[1].oldest()];
         let until = range.no_follow.then(|| self.rings.each_ref().map(|ring| ring.records().0));
-        let mut reader = Reader { want: Want::Both, places, dropped: 0, until };
+        let mut reader = Reader { want: Want::Both, places, expected: from, dropped: 0, until };
         reader.skip_while(&self.rings, |item| item.sequence < from);
         let mut gone = match range.from {
             // Over both outputs, as sequences are.
@@ -354,21 +360,28 @@ impl State {
             _ => want.channels().map(|channel| self.rings[channel as usize].records().1).sum(),
         };
         reader.want = want;
-        let lost_since = |is_so: &dyn Fn(Stamp) -> bool| {
-            want.channels().any(|channel| self.rings[channel as usize].last_gone().is_some_and(is_so))
-        };
+        let last_gone = |channel: Channel| self.rings[channel as usize].last_gone();
+        let lost_since =
+            |is_so: &dyn Fn(&Stamp) -> bool| want.channels().filter_map(last_gone).any(|last| is_so(&last));
         let mut is_whole = !lost_since(&|last| last.sequence >= from);
+        let mut expected = from;
         if let Some(since) = range.since {
-            reader.skip_while(&self.rings, |item| item.time < since);
+            let skipped = reader.skip_while(&self.rings, |item| item.time < since);
+            let older = want.channels().filter_map(last_gone).filter(|last| last.time < since);
+            let behind = older.map(|last| last.sequence + 1).max().unwrap_or_default();
+            expected = expected.max(skipped).max(behind);
             is_whole |= !lost_since(&|last| last.time >= since);
         }
-        if let Some(tail) = range.tail {
-            let surplus = reader.left(&self.rings).saturating_sub(tail.into());
-            // Of those that are missing, no more than that were asked for.
-            gone = gone.min(u64::from(tail).saturating_sub(reader.left(&self.rings)));
-            let mut skipped = 0..surplus;
-            reader.skip_while(&self.rings, |_| skipped.next().is_some());
+        if let Some(tail) = range.tail.map(u64::from) {
+            let left = reader.left(&self.rings);
+            let mut surplus = 0..left.saturating_sub(tail);
+            let skipped = reader.skip_while(&self.rings, |_| surplus.next().is_some());
+            // Of those that are missing, no more than were asked for.
+            let newest = if left > tail { skipped } else { self.next.saturating_sub(tail) };
+            expected = expected.max(newest);
+            gone = gone.min(tail.saturating_sub(left));
         }
+        reader.expected = expected;
         reader.dropped = if is_whole { 0 } else { gone };
         Ok(reader)
     }
@@ -411,16 +424,32 @@ impl Reader {
         let (channel, record, behind) = first?;
         self.places[channel as usize] = behind;
         let Record { stamp: Stamp { sequence, time }, partial, bytes } = record;
-        Some(Item { channel, bytes, partial, sequence, time, dropped: std::mem::take(&mut self.dropped) })
+        let dropped = match self.want {
+            Want::Both => sequence.saturating_sub(self.expected),
+            Want::Only(_) => std::mem::take(&mut self.dropped),
+        };
+        self.expected = sequence + 1;
+        Some(Item { channel, bytes, partial, sequence, time, dropped })
     }
 
-    /// Skips the first items that are as said.
-    fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) {
-        let mut before = self.places;
-        while self.next(rings).is_some_and(|item| is_so(&item)) {
-            before = self.places;
+    /// Skips the first items that are as said. Answers the sequence behind the last of them, if there is one, or 0.
+    fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) -> u64 {
+        let (mut places, mut behind) = (self.places, 0);
+        while let Some(item) = self.next(rings).filter(&mut is_so) {
+            behind = item.sequence + 1;
+            places = self.places;
         }
-        self.places = before;
+        self.places = places;
+        behind
+    }
+
+    /// How many are missing behind the last item that was given, when there is no other.
+    fn lost(&self, state: &State) -> u64 {
+        let end = self.until.map_or(state.next, |until| state.first + until.iter().sum::<u64>());
+        match self.want {
+            Want::Both => end.saturating_sub(self.expected),
+            Want::Only(_) => self.dropped,
+        }
     }
 
     /// How many items there are to read.
@@ -498,9 +527,6 @@ impl Sink for Writer<'_, '_> {
         if waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;

@@ -136,6 +136,31 @@ fn a_resumed_reader_gets_each_once_and_is_told_what_is_gone() {
     assert_eq!(drain(&mut ahead).last, first + 1002);
 }
 
+/// Outputs of which one has lost more than the other: each gap is told where it is, and once.
+#[test]
+fn a_reader_of_both_outputs_is_told_of_each_gap_where_it_is() {
+    let feed = feed(false);
+    let first = next(&feed);
+    let mut follower = all(&feed);
+    let mut expected = first;
+    for number in 0..2000 {
+        feed.write(Channel::Stdout, &numbered(number..number + 3));
+        feed.write(Channel::Stderr, b"now and then\n");
+        if number % 400 == 399 {
+            // Taken up again each time, in the middle of what is there.
+            let mut left = 50;
+            follower.read(|item| {
+                assert_eq!(item.sequence, expected + item.dropped);
+                expected = item.sequence + 1;
+                left -= 1;
+                if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            follower = follow(&feed, Want::Both, Range { from: Some(expected), ..Range::default() });
+        }
+    }
+    assert!(expected > first + 50);
+}
+
 #[test]
 fn without_following_it_ends_with_what_was_there() {
     let feed = feed(false);
@@ -162,9 +187,9 @@ fn what_is_missing_at_the_end_is_told_there() {
     }
     let mut newest = follow(&feed, Want::Only(Channel::Stdout), Range { tail: Some(0), ..Range::default() });
     assert_eq!(newest.read(|item| panic!("{item:?} was not asked for")), Progress::Drained);
-    let held = drain(&mut all(&feed)).items;
-    let more = u32::try_from(held).expect("small") + 7;
-    let mut newest = follow(&feed, Want::Both, Range { tail: Some(more), ..Range::default() });
+    let stdout = |tail| follow(&feed, Want::Only(Channel::Stdout), Range { tail, ..Range::default() });
+    let held = drain(&mut stdout(None)).items;
+    let mut newest = stdout(Some(u32::try_from(held).expect("small") + 7));
     assert_eq!(drain(&mut newest).dropped, 7, "of those that were asked for");
 }
 
