@@ -14,8 +14,11 @@ use crate::limits::BATCH_BYTES;
 use crate::proto::Items;
 use crate::runtime::logs::{Follower, Item, Progress};
 
-/// What an item takes beside its text, about.
+/// What an item takes, about, beside itself and its text: each text has an allocation of its own.
 const ITEM_BYTES: usize = 64;
+/// What is taken at once, beside the batch that is made of it: so much less than that that the two, and what they have grown by,
+/// stay within what a stream may cost.
+const TAKEN_BYTES: usize = BATCH_BYTES / 4;
 
 /// The items that `convert` makes something of. Ends with OK when the feed does, or with DATA_LOSS when the last items are
 /// missing: there is none left to say so.
@@ -76,9 +79,9 @@ impl<T, Convert: Fn(Item<'_>) -> Option<T>> Reading<T, Convert> {
         let Self { follower, convert, ready, .. } = self;
         let mut bytes = 0;
         follower.read(|item| {
-            bytes += ITEM_BYTES + item.bytes.len();
+            bytes += ITEM_BYTES + size_of::<T>() + item.bytes.len();
             ready.extend(convert(item));
-            if bytes < BATCH_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if bytes < TAKEN_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
     }
 }
