@@ -12,6 +12,7 @@
 mod capture;
 mod feed;
 mod lines;
+mod numbered;
 mod policy;
 mod ring;
 

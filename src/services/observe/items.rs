@@ -1,87 +1,120 @@
-//! What a follower reads, as the items of a stream.
+//! What a follower reads, as encoded messages. An item is encoded where it lies, without a message made of it first: one
+//! reader takes a million lines a second.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::{BufMut, Bytes, BytesMut};
 use event_listener::EventListener;
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use smol::future::FutureExt;
 use smol::stream::Stream;
 
 use crate::grpc::status::{Code, Status};
 use crate::limits::BATCH_BYTES;
-use crate::proto::Items;
+use crate::proto::Answers;
 use crate::runtime::logs::{Follower, Item, Progress};
 
-/// What an item takes, about, beside itself and its text: each text has an allocation of its own.
-const ITEM_BYTES: usize = 64;
-/// What is taken at once, beside the batch that is made of it: so much less than that that the two, and what they have grown by,
-/// stay within what a stream may cost.
-const TAKEN_BYTES: usize = BATCH_BYTES / 4;
+/// Encodes an item behind what is there. False when nobody wants it; then what it has encoded goes.
+pub type Encode = Box<dyn Fn(Item<'_>, &mut BytesMut) -> bool + Send>;
 
-/// The items that `convert` makes something of. Ends with OK when the feed does, or with DATA_LOSS when the last items are
-/// missing: there is none left to say so.
-pub fn items<T: Send + Unpin + 'static>(
-    follower: Follower,
-    convert: impl Fn(Item<'_>) -> Option<T> + Send + Unpin + 'static,
-) -> Items<T> {
-    Box::pin(Reading { follower, convert, ready: VecDeque::new(), changes: None })
+/// The items of a feed, to its end. That is OK, or DATA_LOSS when the last items are missing: there is none left to say so.
+pub fn answers<T: Message + 'static>(follower: Follower, encode: Encode) -> Answers<T> {
+    let (batch, lengths) = (BytesMut::new(), VecDeque::new());
+    Answers::encoded(Box::pin(Reading { follower, encode, batch, lengths, dropped: 0, changes: None }))
 }
 
-fn lost(items: u64) -> Status {
-    let text = format!(
-        "{items} items at the end had to make way before they were taken; more is held with a larger log.ring_bytes of the \
-         executable or --log-memory of the daemon"
-    );
-    Status::new(Code::DataLoss, text)
-}
-
-struct Reading<T, Convert> {
+struct Reading {
     follower: Follower,
-    convert: Convert,
-    /// One batch.
-    ready: VecDeque<T>,
+    encode: Encode,
+    /// Messages, one behind the other, …
+    batch: BytesMut,
+    /// … and how long each is.
+    lengths: VecDeque<usize>,
+    /// Missing before the next that is wanted.
+    dropped: u64,
     changes: Option<EventListener>,
 }
 
-impl<T: Unpin, Convert: Fn(Item<'_>) -> Option<T> + Unpin> Stream for Reading<T, Convert> {
-    type Item = Result<T, Status>;
+impl Stream for Reading {
+    type Item = Result<Bytes, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let reading = self.get_mut();
         loop {
-            if let Some(item) = reading.ready.pop_front() {
-                return Poll::Ready(Some(Ok(item)));
+            if let Some(length) = reading.lengths.pop_front() {
+                return Poll::Ready(Some(Ok(reading.batch.split_to(length).freeze())));
             }
             if let Some(changes) = &mut reading.changes {
-                std::task::ready!(changes.poll(cx));
+                ready!(changes.poll(cx));
             }
             // Before the look, so that no change comes between.
             let changes = reading.follower.feed().changes();
             let progress = reading.read_batch();
-            let is_drained = progress == Progress::Drained;
-            reading.changes = (is_drained && reading.ready.is_empty()).then_some(changes);
+            let is_empty = reading.lengths.is_empty();
+            reading.changes = (is_empty && progress == Progress::Drained).then_some(changes);
             match progress {
-                Progress::Ended if reading.ready.is_empty() => return Poll::Ready(None),
-                Progress::Lost(items) if reading.ready.is_empty() => {
-                    return Poll::Ready(Some(Err(lost(items))));
-                }
+                Progress::Ended if is_empty => return Poll::Ready(reading.end(0)),
+                Progress::Lost(items) if is_empty => return Poll::Ready(reading.end(items)),
                 _ => {}
             }
         }
     }
 }
 
-impl<T, Convert: Fn(Item<'_>) -> Option<T>> Reading<T, Convert> {
-    /// Takes what is there, one batch at most.
+impl Reading {
+    /// What is given when there is nothing more.
+    fn end(&self, lost: u64) -> Option<Result<Bytes, Status>> {
+        let lost = self.dropped + lost;
+        let text = || {
+            format!(
+                "{lost} items at the end had to make way before they were taken; more is held with a larger log.ring_bytes of \
+                 the executable or --log-memory of the daemon"
+            )
+        };
+        (lost > 0).then(|| Err(Status::new(Code::DataLoss, text())))
+    }
+
+    /// Takes what is there, a batch at most.
     fn read_batch(&mut self) -> Progress {
-        let Self { follower, convert, ready, .. } = self;
-        let mut bytes = 0;
+        let Self { follower, encode, batch, lengths, dropped, .. } = self;
+        // Of the last one nothing is left.
+        batch.clear();
+        let mut unwanted = 0;
         follower.read(|item| {
-            bytes += ITEM_BYTES + size_of::<T>() + item.bytes.len();
-            ready.extend(convert(item));
-            if bytes < TAKEN_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            let before = batch.len();
+            *dropped += item.dropped;
+            if encode(Item { dropped: *dropped, ..item }, batch) {
+                *dropped = 0;
+                lengths.push_back(batch.len() - before);
+            } else {
+                batch.truncate(before);
+                unwanted += item.bytes.len();
+            }
+            match batch.len() + unwanted < BATCH_BYTES {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         })
+    }
+}
+
+/// A field of bytes, or of text.
+pub fn put_bytes(field: u32, bytes: &[u8], message: &mut impl BufMut) {
+    if !bytes.is_empty() {
+        encode_key(field, WireType::LengthDelimited, message);
+        encode_varint(bytes.len() as u64, message);
+        message.put_slice(bytes);
+    }
+}
+
+/// A field of a number, other than sint or fixed.
+pub fn put_number(field: u32, number: u64, message: &mut impl BufMut) {
+    if number != 0 {
+        encode_key(field, WireType::Varint, message);
+        encode_varint(number, message);
     }
 }
