@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 89c43c6db9903739.
+// Made from inputs with the fingerprint 1c2dd462a277c64a.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -324,7 +324,8 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
 ///
 /// What is given is held in memory, the newest part of it: 64 KiB of each output unless its executable asked for another
 /// size. A stream begins with what is held, then gives what follows. A client that reads too slowly loses the oldest items,
-/// slows nobody, and is told how many (dropped). A daemon that stops ends all streams with UNAVAILABLE.
+/// slows nobody, and is told how many: by the next item (dropped) or, where the last ones are lost, by the status DATA_LOSS.
+/// A daemon that stops ends all streams with UNAVAILABLE.
 pub trait ObserveService: Send + Sync {
     /// The daemon's own log, from the oldest item that it still holds, and then every new one. Ends when the daemon stops or
     /// the client leaves.
