@@ -23,7 +23,7 @@ use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
     FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, START_TIMEOUT,
 };
-use crate::runtime::logs::Capture;
+use crate::runtime::logs::{Capture, LogFile};
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
     ExecutableSpec, Exit, Finish, Freezing, Leaf, LimitsChange, Output, Restart, Restarted, SignalNumber,
@@ -103,6 +103,7 @@ impl Supervisor {
                 }
             }
         }
+        self.captures.end_files().await;
         if let Err(status) = self.run(|cells| cells.close()).await {
             log::error!("the daemon's own cgroups stay behind: {status}");
         }
@@ -258,7 +259,16 @@ impl Supervisor {
             let leaf = leaf.clone();
             async { self.run_step(move |cells| cells.is_gone(&leaf)).await.unwrap_or(true) }
         };
-        self.captures.run(capture, exited, is_gone).await;
+        let write = |file: LogFile, bytes: Vec<u8>| {
+            let once = Arc::new(Mutex::new(Some((file, bytes))));
+            let written = self.run_step(move |_| {
+                let (mut file, bytes) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+                let news = file.write(&bytes);
+                Some((file, news))
+            });
+            async { written.await.ok().flatten() }
+        };
+        self.captures.run(capture, exited, is_gone, write).await;
     }
 
     /// Waits for a process to exit, then has it reaped, and started again if it is to be.

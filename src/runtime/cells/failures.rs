@@ -67,6 +67,7 @@ impl Machine {
             init: daemon(),
             open_files: None,
             log_memory: 1 << 20,
+            library_dir: library(),
         };
         Self { cells: Cells::open(config).expect("open") }
     }

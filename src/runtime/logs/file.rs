@@ -1,0 +1,307 @@
+//! A file to which an output is appended, byte for byte as it was written.
+//!
+//! When it is full or old it is put aside: `.1` becomes `.2` and so on, it becomes `.1`, and another one begins.
+//!
+//! - That happens between two lines. A line is finished in the file in which it has begun, which may become longer by that,
+//!   unless the line alone has as many bytes as a file may have.
+//! - A file's age counts from its first byte; after a restart of the daemon, from when the kernel says that it was made. Where
+//!   the file system doesn't keep that, from its last byte before.
+//! - One that was put aside goes when its last byte is as old as a file may become, or when there are too many.
+//! - Nothing is synced: what the kernel has taken outlives the daemon, not the machine.
+//! - What cannot be written is missing in whole lines: the file goes back to the end of the last one that it has, and goes
+//!   on with the first that begins when it can be written again. Meanwhile a try is made once a second.
+
+use super::library::{Directory, Made, Place, is_regular};
+use super::policy::FileBounds;
+use crate::limits::{LOG_FILE_RETRY_DELAY, LOG_FILES_MAX};
+use crate::runtime::error::{Error, errno_of};
+use memchr::{memchr, memrchr};
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Calls may block as long as the disk does.
+#[derive(Debug)]
+pub struct LogFile {
+    place: Place,
+    bounds: FileBounds,
+    file: File,
+    /// When its first byte was written; `None` while it has none.
+    began: Option<SystemTime>,
+    /// Its bytes, as of the last look at it.
+    size: u64,
+    /// Those of a line that has not ended yet.
+    line: u64,
+    /// Those put aside have been looked at.
+    tidy: bool,
+    gap: Option<Gap>,
+}
+
+/// What is missing in a file, up to now.
+#[derive(Debug)]
+struct Gap {
+    bytes: u64,
+    /// It ends within a line.
+    in_line: bool,
+    next_try: Instant,
+    /// What is to be cut off: the size then, and the size to come.
+    torn: Option<(u64, u64)>,
+}
+
+/// What the daemon's log should tell of a file.
+#[derive(Debug)]
+pub enum News {
+    /// From now on something is missing.
+    Failing(Error),
+    /// There is a file again, and so many bytes are missing before the next.
+    Resumed(String, u64),
+    /// There will be no more, and so many bytes are missing at its end.
+    Missing(String, u64),
+}
+
+impl fmt::Display for News {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failing(error) => {
+                write!(f, "output is not written to its file, and tried again each second: {error}")
+            }
+            Self::Resumed(path, bytes) => {
+                write!(f, "output is written to {path} again; {bytes} bytes are missing in it")
+            }
+            Self::Missing(path, bytes) => write!(f, "{bytes} bytes are missing at the end of {path}"),
+        }
+    }
+}
+
+impl LogFile {
+    pub(super) fn open(place: Place, bounds: FileBounds, made: &mut Made) -> Result<Self, Error> {
+        let file = place.open(made)?;
+        let (size, line, tidy, gap) = Default::default();
+        let mut opened = Self { place, bounds, file, began: None, size, line, tidy, gap };
+        opened.look()?;
+        Ok(opened)
+    }
+
+    /// Appends what the output has given.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Option<News> {
+        if let Some(gap) = &mut self.gap {
+            bytes = gap.skip(bytes);
+            if bytes.is_empty() {
+                return None;
+            }
+        }
+        match self.append(&mut bytes) {
+            Ok(()) => {
+                let gap = self.gap.take()?;
+                Some(News::Resumed(self.shown(), gap.bytes))
+            }
+            Err(error) => {
+                let is_new = self.gap.is_none();
+                self.lose(bytes);
+                is_new.then_some(News::Failing(error))
+            }
+        }
+    }
+
+    /// After a failure with these bytes left: goes back to the end of the last whole line.
+    fn lose(&mut self, bytes: &[u8]) {
+        let gap = self.gap.get_or_insert_with(Gap::new);
+        gap.count(bytes);
+        gap.next_try = Instant::now() + LOG_FILE_RETRY_DELAY;
+        if self.line > 0 {
+            gap.bytes += self.line;
+            gap.torn = Some((self.size, self.size - self.line));
+            self.line = 0;
+            // If it fails, it is tried again before anything else is written.
+            let _ = self.mend();
+        }
+    }
+
+    /// The output has ended.
+    pub fn end(&mut self) -> Option<News> {
+        let gap = self.gap.take()?;
+        Some(News::Missing(self.shown(), gap.bytes))
+    }
+
+    /// Takes from `bytes` what it has written.
+    fn append(&mut self, bytes: &mut &[u8]) -> Result<(), Error> {
+        self.mend()?;
+        self.look()?;
+        if !self.tidy {
+            self.remove_old(&self.place.directory()?)?;
+            self.tidy = true;
+        }
+        while !bytes.is_empty() {
+            match self.fitting(bytes) {
+                0 => self.begin_another()?,
+                count => self.write_some(bytes, count)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of these bytes belong into this file; 0 when a next one is to begin.
+    fn fitting(&self, bytes: &[u8]) -> usize {
+        let bytes_max = self.bounds.bytes_max();
+        let room = if self.is_old() { 0 } else { bytes_max.saturating_sub(self.size) };
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        if bytes.len() <= room {
+            return bytes.len();
+        }
+        if let Some(end) = memrchr(b'\n', &bytes[..room]) {
+            return end + 1;
+        }
+        if self.line > 0 || self.size == 0 {
+            let rest = usize::try_from(bytes_max.saturating_sub(self.line)).unwrap_or(usize::MAX);
+            return memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1).min(rest);
+        }
+        0
+    }
+
+    fn is_old(&self) -> bool {
+        matches!((self.bounds.age_max(), self.began), (Some(most), Some(began)) if age(began) >= most)
+    }
+
+    /// Writes `count` of these bytes, or as many as the file takes at once.
+    fn write_some(&mut self, bytes: &mut &[u8], count: usize) -> Result<(), Error> {
+        self.began.get_or_insert_with(now);
+        let written = match self.file.write(&bytes[..count]) {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            outcome => outcome,
+        };
+        let written = written.map_err(|error| self.error("write to", &error))?;
+        let (part, rest) = bytes.split_at(written);
+        self.size += written as u64;
+        self.line = match memrchr(b'\n', part) {
+            Some(end) => (written - end - 1) as u64,
+            None => self.line + written as u64,
+        };
+        *bytes = rest;
+        Ok(())
+    }
+
+    fn mend(&mut self) -> Result<(), Error> {
+        let Some((torn, whole)) = self.gap.as_ref().and_then(|gap| gap.torn) else { return Ok(()) };
+        let cut = || {
+            // Somebody else may have written behind it: a run before this one, or the operator.
+            if self.file.metadata()?.len() == torn && torn > whole { self.file.set_len(whole) } else { Ok(()) }
+        };
+        cut().map_err(|error| self.error("cut off the end of", &error))?;
+        self.gap.iter_mut().for_each(|gap| gap.torn = None);
+        self.size = whole;
+        Ok(())
+    }
+
+    /// What has become of the file since the last write: somebody may have removed it or cut it off.
+    fn look(&mut self) -> Result<(), Error> {
+        let mut found = self.metadata()?;
+        if found.nlink() == 0 {
+            self.reopen()?;
+            found = self.metadata()?;
+        }
+        if found.len() != self.size {
+            (self.size, self.line) = (found.len(), 0);
+        }
+        if self.size == 0 {
+            self.began = None;
+        } else if self.began.is_none() {
+            self.began = found.created().or_else(|_| found.modified()).ok();
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        self.file = self.place.reopen()?;
+        (self.began, self.size, self.line) = (None, 0, 0);
+        Ok(())
+    }
+
+    fn begin_another(&mut self) -> Result<(), Error> {
+        let directory = self.place.directory()?;
+        // Unless somebody has done so by now: an earlier run of the executable may have something to write still.
+        let own = self.metadata()?;
+        let found = directory.look(&self.place.name(0))?;
+        if found.is_some_and(|found| (found.st_dev, found.st_ino) == (own.dev(), own.ino())) {
+            self.put_aside(&directory)?;
+        }
+        self.reopen()?;
+        self.look()
+    }
+
+    fn put_aside(&self, directory: &Directory) -> Result<(), Error> {
+        let most = self.bounds.count_max();
+        if most == 0 {
+            return directory.remove(&self.place.name(0));
+        }
+        for number in (0..most).rev() {
+            directory.rename(&self.place.name(number), &self.place.name(number + 1))?;
+        }
+        self.remove_old(directory)
+    }
+
+    /// Those too many are from when more were to be kept.
+    fn remove_old(&self, directory: &Directory) -> Result<(), Error> {
+        for number in 1..=LOG_FILES_MAX {
+            let name = self.place.name(number);
+            let Some(found) = directory.look(&name)?.filter(is_regular) else { continue };
+            let last = UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or_default());
+            let is_old = self.bounds.age_max().is_some_and(|most| age(last) >= most);
+            if is_old || number > self.bounds.count_max() {
+                directory.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn metadata(&self) -> Result<Metadata, Error> {
+        self.file.metadata().map_err(|error| self.error("look at", &error))
+    }
+
+    fn error(&self, verb: &'static str, error: &io::Error) -> Error {
+        Error::File { verb, path: self.place.path(), errno: errno_of(error) }
+    }
+
+    fn shown(&self) -> String {
+        self.place.path().display().to_string()
+    }
+}
+
+impl Gap {
+    fn new() -> Self {
+        Self { bytes: 0, in_line: false, next_try: Instant::now(), torn: None }
+    }
+
+    /// What is to be tried of these bytes.
+    fn skip<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let count = if Instant::now() < self.next_try {
+            bytes.len()
+        } else if self.in_line {
+            memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1)
+        } else {
+            0
+        };
+        let (skipped, rest) = bytes.split_at(count);
+        self.count(skipped);
+        rest
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if let Some(last) = bytes.last() {
+            self.in_line = *last != b'\n';
+        }
+    }
+}
+
+/// Files have the time of day, and outlive what `Instant` counts from. Where that clock is put back, they are new.
+fn age(since: SystemTime) -> Duration {
+    now().duration_since(since).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "compared with the times of files, see `age`")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

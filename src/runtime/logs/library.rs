@@ -1,0 +1,323 @@
+//! Where the files of outputs are: below `LIBRARY_DIR/logs`, in a directory for each label of the cell's name. A label has no
+//! dot and the name of a file has some, so that neither takes the other's place.
+//!
+//! Everything below the library directory is opened name by name, from the descriptor of the directory that it is in, and
+//! never through a symbolic link: whatever somebody has put there, no other file is written to. Directories and files
+//! are for the daemon's user alone, as its socket is, which gives the same output.
+
+use super::file::LogFile;
+use super::policy::FileBounds;
+use super::Channel;
+use crate::limits::{FILE_NAME_BYTES_MAX, LOG_DIRECTORY_TRIES};
+use crate::runtime::error::Error;
+use crate::runtime::names::{CellName, ExecutableName};
+use crate::sys::failpoint::check;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// The library directory. It is made when it is needed.
+#[derive(Clone, Debug)]
+pub struct Library(Arc<Path>);
+
+/// The files of both outputs of a run. What had to be made for them goes again with this, unless it is kept.
+#[derive(Debug)]
+pub struct LogFiles {
+    files: [LogFile; 2],
+    made: Made,
+}
+
+/// Where the file of one output is.
+#[derive(Debug)]
+pub(super) struct Place {
+    library: Library,
+    cell: CellName,
+    name: String,
+}
+
+/// A directory below the library directory, or on the way to it.
+#[derive(Debug)]
+pub(super) struct Directory {
+    directory: Arc<OwnedFd>,
+    path: PathBuf,
+}
+
+/// Files and directories that are new. They are removed, the last one first, unless they are kept.
+#[derive(Debug, Default)]
+pub(super) struct Made(Vec<(Arc<OwnedFd>, PathBuf, UnlinkatFlags)>);
+
+/// To find what is in it; not to read it.
+const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// Without waiting: whoever has put a FIFO there must not hold us.
+const APPEND: OFlag = OFlag::O_WRONLY
+    .union(OFlag::O_APPEND)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
+
+impl Library {
+    pub fn new(path: &Path) -> Self {
+        Self(path.into())
+    }
+
+    /// Opens the files of an executable, to go on at their ends.
+    pub fn open(
+        &self,
+        cell: &CellName,
+        executable: &ExecutableName,
+        bounds: FileBounds,
+    ) -> Result<LogFiles, Error> {
+        let mut made = Made::default();
+        let mut open = |channel| {
+            let name = file_name(executable, channel);
+            LogFile::open(Place { library: self.clone(), cell: cell.clone(), name }, bounds, &mut made)
+        };
+        let files = [open(Channel::Stdout)?, open(Channel::Stderr)?];
+        Ok(LogFiles { files, made })
+    }
+}
+
+impl LogFiles {
+    /// From now on they stay.
+    pub fn keep(self) -> [LogFile; 2] {
+        self.made.keep();
+        self.files
+    }
+}
+
+impl Place {
+    pub fn path(&self) -> PathBuf {
+        let mut path = self.library.0.join("logs");
+        path.extend(self.cell.labels());
+        path.join(&self.name)
+    }
+
+    /// Opens the file to append to it, and its directory. Makes what is missing.
+    pub fn open(&self, made: &mut Made) -> Result<File, Error> {
+        self.try_often(made, |directory, made| directory.open_file(&self.name, made))
+    }
+
+    /// As [`Place::open`], when what is missing is wanted in any case.
+    pub fn reopen(&self) -> Result<File, Error> {
+        let mut made = Made::default();
+        self.open(&mut made).inspect(|_| made.keep())
+    }
+
+    /// Of the file and of those put aside. Makes what is missing.
+    pub fn directory(&self) -> Result<Directory, Error> {
+        let mut made = Made::default();
+        self.try_often(&mut made, |directory, _| Ok(directory)).inspect(|_| made.keep())
+    }
+
+    /// What is missing is made by several, and taken back by those who fail: what somebody has found may be gone at the
+    /// next step.
+    fn try_often<T>(
+        &self,
+        made: &mut Made,
+        open: impl Fn(Directory, &mut Made) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut tries = LOG_DIRECTORY_TRIES;
+        loop {
+            tries -= 1;
+            match self.try_directory(made).and_then(|directory| open(directory, made)) {
+                Err(Error::File { errno: Errno::ENOENT, .. }) if tries > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_directory(&self, made: &mut Made) -> Result<Directory, Error> {
+        let mut directory = Directory::start_of(&self.library.0)?;
+        for component in self.library.0.components() {
+            match component {
+                // The operator's, who may have linked it to another place.
+                Component::Normal(name) => directory = directory.enter(name, OFlag::empty(), 0o755, made)?,
+                Component::ParentDir => {
+                    directory = directory.enter(OsStr::new(".."), OFlag::empty(), 0o755, made)?;
+                }
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        for label in ["logs"].into_iter().chain(self.cell.labels()) {
+            directory = directory.enter(OsStr::new(label), OFlag::O_NOFOLLOW, 0o700, made)?;
+        }
+        Ok(directory)
+    }
+
+    /// The name of the file that was put aside so many files ago; its own for 0.
+    pub fn name(&self, number: u32) -> String {
+        match number {
+            0 => self.name.clone(),
+            number => format!("{}.{number}", self.name),
+        }
+    }
+}
+
+impl Directory {
+    fn start_of(path: &Path) -> Result<Self, Error> {
+        let path = PathBuf::from(if path.is_absolute() { "/" } else { "." });
+        let opened = check("open a log directory").and_then(|()| open(&path, DIRECTORY, Mode::empty()));
+        match opened {
+            Ok(directory) => Ok(Self { directory: Arc::new(directory), path }),
+            Err(errno) => Err(Error::File { verb: "open", path, errno }),
+        }
+    }
+
+    fn enter(&self, name: &OsStr, flags: OFlag, mode: u32, made: &mut Made) -> Result<Self, Error> {
+        let path = self.path.join(name);
+        let open = || {
+            check("open a log directory")?;
+            openat(&self.directory, name, DIRECTORY | flags, Mode::empty())
+        };
+        let opened = match open() {
+            Err(Errno::ENOENT) => {
+                self.make(name, mode, made).map_err(|errno| Error::File {
+                    verb: "make the directory",
+                    path: path.clone(),
+                    errno,
+                })?;
+                open()
+            }
+            opened => opened,
+        };
+        match opened {
+            Ok(directory) => Ok(Self { directory: Arc::new(directory), path }),
+            // What a link is, too, where none is followed: open(2).
+            Err(Errno::ENOTDIR | Errno::ELOOP) => Err(Error::NoLogFile { path, why: "is no directory" }),
+            Err(errno) => Err(Error::File { verb: "open", path, errno }),
+        }
+    }
+
+    fn make(&self, name: &OsStr, mode: u32, made: &mut Made) -> Result<(), Errno> {
+        check("make a log directory")?;
+        match mkdirat(&self.directory, name, Mode::from_bits_truncate(mode)) {
+            Ok(()) => made.add(&self.directory, name, UnlinkatFlags::RemoveDir),
+            Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(())
+    }
+
+    fn open_file(&self, name: &str, made: &mut Made) -> Result<File, Error> {
+        let path = self.path.join(name);
+        let open = |flags| openat(&self.directory, name, APPEND | flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        let opened = match check("make a log file").and_then(|()| open(OFlag::O_CREAT | OFlag::O_EXCL)) {
+            Ok(file) => {
+                made.add(&self.directory, OsStr::new(name), UnlinkatFlags::NoRemoveDir);
+                return Ok(file.into());
+            }
+            Err(Errno::EEXIST) => check("open a log file").and_then(|()| open(OFlag::empty())),
+            Err(errno) => return Err(Error::File { verb: "make", path, errno }),
+        };
+        let refused = |why| Error::NoLogFile { path: path.clone(), why };
+        let file = opened.map_err(|errno| match errno {
+            Errno::ELOOP => refused("is a symbolic link"),
+            Errno::EISDIR => refused("is a directory"),
+            // A FIFO that nobody reads, a socket, or the device of no driver: open(2).
+            Errno::ENXIO => refused("is no regular file"),
+            errno => Error::File { verb: "open", path: path.clone(), errno },
+        })?;
+        let looked = check("look at a log file").and_then(|()| fstat(&file));
+        let found = looked.map_err(|errno| Error::File { verb: "look at", path: path.clone(), errno })?;
+        if !is_regular(&found) {
+            return Err(refused("is no regular file"));
+        }
+        if found.st_nlink > 1 {
+            return Err(refused("has another name, too (a hard link)"));
+        }
+        Ok(file.into())
+    }
+
+    /// `None` when there is nothing of this name.
+    pub fn look(&self, name: &str) -> Result<Option<FileStat>, Error> {
+        match fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(Error::File { verb: "look at", path: self.path.join(name), errno }),
+        }
+    }
+
+    /// Nothing is done where there is no such file.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+        match renameat(&self.directory, from, &self.directory, to) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::File { verb: "rename", path: self.path.join(from), errno }),
+        }
+    }
+
+    /// Nothing is done where there is no such file.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        match unlinkat(&self.directory, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::File { verb: "remove", path: self.path.join(name), errno }),
+        }
+    }
+}
+
+impl Made {
+    fn add(&mut self, directory: &Arc<OwnedFd>, name: &OsStr, kind: UnlinkatFlags) {
+        self.0.push((Arc::clone(directory), name.into(), kind));
+    }
+
+    pub fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for (directory, name, kind) in self.0.drain(..).rev() {
+            // A directory that others use by now is not empty, and stays.
+            let _ = unlinkat(directory.as_fd(), &name, kind);
+        }
+    }
+}
+
+pub(super) fn is_regular(found: &FileStat) -> bool {
+    SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
+}
+
+/// What the file of an output is called. No two executables share one, unless 64 bits of a hash are the same, on a file
+/// system that tells upper from lower case.
+fn file_name(executable: &ExecutableName, channel: Channel) -> String {
+    let suffix = format!(".{}.log", channel.name());
+    let bytes = executable.as_str().as_bytes();
+    let units = bytes.iter().enumerate().map(|(index, byte)| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => char::from(*byte).to_string(),
+        // Neither hidden nor a directory's own name.
+        b'.' if index > 0 => ".".to_owned(),
+        byte => format!("%{byte:02X}"),
+    });
+    let (mut name, mut cut) = (String::new(), 0);
+    for unit in units {
+        if name.len() <= NAME_BYTES_MAX - HASH_BYTES {
+            cut = name.len();
+        }
+        name.push_str(&unit);
+    }
+    if name.len() > NAME_BYTES_MAX {
+        name.truncate(cut);
+        // No whole name has it.
+        name.push_str(&format!("~{:016x}", fnv1a(bytes)));
+    }
+    name + &suffix
+}
+
+/// What is left of a file's name for that of the executable, beside the longest suffix.
+const NAME_BYTES_MAX: usize = FILE_NAME_BYTES_MAX - ".stdout.log.100".len();
+/// With what shows that it is one.
+const HASH_BYTES: usize = 1 + 16;
+
+/// FNV-1a, 64 bits: stays the same from one release to the next.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
