@@ -452,3 +452,27 @@ write(
 )
 
 write("canary", {"a-bird-of-another-feather": b"twirl"})
+
+# Output: the size of the chunks, then bytes, of which LONG stands for a line two bytes short of the longest, EURO for
+# characters of three bytes that end one byte short of it, and TAILS for five bytes that only continue characters.
+
+LONG, EURO, TAILS = b"\xf8", b"\xf9", b"\xfa"
+
+write(
+    "log_lines",
+    {
+        "nothing": b"\x01",
+        "lines": b"\x03one\ntwo\nthree\n",
+        "no-newline-at-the-end": b"\x10one\ntwo",
+        "empty-lines": b"\x02\n\n\n",
+        "nul-and-return": b"\x04a\x00b\r\n",
+        "line-at-the-limit": b"\xff" + LONG + b"xx\n",
+        "line-above-the-limit": b"\xff" + LONG + b"xxx\nshort\n",
+        "line-of-many-pieces": b"\x80" + LONG * 5 + b"\n",
+        "newline-behind-the-limit": b"\xfe" + LONG + b"xx" + b"\nxx\n",
+        "character-over-the-limit": b"\x7f" + EURO + "\u20ac".encode() + b"\n",
+        "characters-of-four-bytes-over-the-limit": b"\x05" + LONG + "x\U0001f980\U0001f980".encode() + b"\n",
+        "no-characters-over-the-limit": b"\x09" + LONG + TAILS * 3 + b"x\n",
+        "half-a-character-at-the-end": b"\x06" + LONG + b"x\xf0\x9f\xa6",
+    },
+)

@@ -15,6 +15,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("grpc_status", grpc::status::fuzz),
     ("h2_server", transport::fuzz::h2_server),
     ("h2_wire", transport::fuzz::h2_wire),
+    ("log_lines", runtime::logs::fuzz),
     ("names", runtime::fuzz::names),
 ];
 

@@ -187,10 +187,8 @@ pub const DESCRIPTORS_MAX: u64 = (CONNECTIONS_MAX
 
 /// The rings of all outputs, of the log and of events; a read more each may be held, as it is cut into lines before the oldest
 /// makes way; what is read, and what is to be written to files.
-const OUTPUT_BYTES: usize = LOG_MEMORY_BYTES
-    + DAEMON_LOG_BYTES
-    + EVENTS_BYTES
-    + (3 + 1 + LOG_WRITES_MAX) * OUTPUT_READ_BYTES;
+const OUTPUT_BYTES: usize =
+    LOG_MEMORY_BYTES + DAEMON_LOG_BYTES + EVENTS_BYTES + (3 + 1 + LOG_WRITES_MAX) * OUTPUT_READ_BYTES;
 
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once and the flags are not used
 /// to change one.

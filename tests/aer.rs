@@ -463,16 +463,19 @@ impl ObserveService for Fake {
     async fn get_aurae_daemon_log_stream(
         &self,
         _: GetAuraeDaemonLogStreamRequest,
-    ) -> Result<Items<LogItem>, Status> {
-        Ok(Box::pin(smol::stream::empty()))
+    ) -> Result<Answers<LogItem>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
     }
 
-    async fn get_sub_process_stream(&self, _: GetSubProcessStreamRequest) -> Result<Items<LogItem>, Status> {
-        Ok(Box::pin(smol::stream::empty()))
+    async fn get_sub_process_stream(
+        &self,
+        _: GetSubProcessStreamRequest,
+    ) -> Result<Answers<LogItem>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
     }
 
-    async fn watch_events(&self, _: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
-        Ok(Box::pin(smol::stream::empty()))
+    async fn watch_events(&self, _: ObserveServiceWatchEventsRequest) -> Result<Answers<Event>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
     }
 }
 
@@ -488,7 +491,7 @@ impl Health for Fake {
         Err(unused())
     }
 
-    async fn watch(&self, _: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
+    async fn watch(&self, _: HealthCheckRequest) -> Result<Answers<HealthCheckResponse>, Status> {
         Err(unused())
     }
 }
@@ -497,7 +500,7 @@ impl ServerReflection for Fake {
     async fn server_reflection_info(
         &self,
         _: Items<ServerReflectionRequest>,
-    ) -> Result<Items<ServerReflectionResponse>, Status> {
+    ) -> Result<Answers<ServerReflectionResponse>, Status> {
         Err(unused())
     }
 }

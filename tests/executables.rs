@@ -49,9 +49,8 @@ impl Machine {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("a mode");
         let config = CellsConfig {
             slice,
-            shell: "/bin/sh".into(),
             init: env!("CARGO_BIN_EXE_auraed").into(),
-            open_files: None,
+            ..CellsConfig::for_runtime_dir(Path::new("/"))
         };
         let cells = Cells::open(config.clone()).expect("open");
         let spec = CellSpec { name: cell(), limits: Limits::default(), isolation: Default::default() };

@@ -60,9 +60,8 @@ impl Machine {
         let slice = format!("aurae-test-{}-{test}", process::id());
         let config = CellsConfig {
             slice,
-            shell: "/bin/sh".into(),
             init: env!("CARGO_BIN_EXE_auraed").into(),
-            open_files: None,
+            ..CellsConfig::for_runtime_dir(Path::new("/"))
         };
         let cells = Arc::new(Cells::open(config.clone()).expect("open"));
         let executor: &'static Executor<'static> = Box::leak(Box::default());

@@ -2,12 +2,14 @@
 
 use crate::memory::Memory;
 use auraed::client::Channel;
-use auraed::proto::CellServiceClient;
+use auraed::proto::aurae::observe::v0::GetSubProcessStreamRequest;
 use auraed::proto::aurae::runtime::v0::*;
+use auraed::proto::{CellServiceClient, ObserveServiceClient};
 use auraed::transport::listen::Address;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use smol::Executor;
+use smol::stream::StreamExt;
+use smol::{Executor, LocalExecutor};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -74,6 +76,43 @@ impl Daemon {
 
     pub fn list(&self) -> Vec<CellGraphNode> {
         self.answer(CellServiceClient::new(&self.channel).list(&CellServiceListRequest {})).cells
+    }
+
+    /// Until the executable has ended.
+    pub fn wait(&self, cell: &str, executable: &str) {
+        let (cell_name, executable_name) = (cell.to_owned(), executable.to_owned());
+        let request = CellServiceWaitRequest { cell_name, executable_name };
+        self.answer(CellServiceClient::new(&self.channel).wait(&request));
+    }
+
+    /// Reads all of these streams at once, to their ends. Gives how many items came, and how many were dropped.
+    pub fn read_all(&self, requests: impl Iterator<Item = GetSubProcessStreamRequest>) -> (u64, u64) {
+        let read = async |request: GetSubProcessStreamRequest| {
+            let mut items = ObserveServiceClient::new(&self.channel).get_sub_process_stream(&request).await?;
+            let (mut read, mut dropped) = (0, 0);
+            while let Some(item) = items.try_next().await? {
+                (read, dropped) = (read + 1, dropped + item.dropped);
+            }
+            Ok((read, dropped))
+        };
+        let readers = LocalExecutor::new();
+        let tasks: Vec<_> = requests.map(|request| readers.spawn(read(request))).collect();
+        self.answer(readers.run(async {
+            let mut sum = (0, 0);
+            for task in tasks {
+                let (read, dropped) = task.await?;
+                sum = (sum.0 + read, sum.1 + dropped);
+            }
+            Ok(sum)
+        }))
+    }
+
+    /// The time that its threads have run.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(") ").next().expect("its name").split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     pub fn memory(&self) -> Memory {

@@ -6,9 +6,11 @@
 
 mod crun;
 mod daemon;
+mod logs;
 mod memory;
 mod peer;
 mod samples;
+mod writer;
 
 use auraed::proto::aurae::runtime::v0::{Cell, Executable};
 use daemon::Daemon;
@@ -29,17 +31,28 @@ const EXECUTABLES: [usize; 3] = [1, 100, 1000];
 const ISOLATED: [usize; 2] = [1, 50];
 
 fn main() {
-    // What `cargo test --benches` runs is not meant.
-    if std::env::args().any(|argument| argument == "--test") {
-        return;
+    let arguments: Vec<String> = std::env::args().collect();
+    let argument = arguments.get(1).map_or("", String::as_str);
+    match argument {
+        // The executable whose output is measured.
+        "write" => return writer::write(arguments[2].parse().expect("a number of lines")),
+        // What `cargo test --benches` runs is not meant.
+        "--test" => return,
+        _ => {}
     }
     if !nix::unistd::geteuid().is_root() {
         return println!("skipped: cells are control groups, which only root may make");
     }
-    starts();
-    cells();
-    executables();
-    isolated();
+    let parts: [(&str, fn()); 5] = [
+        ("starts", starts),
+        ("cells", cells),
+        ("executables", executables),
+        ("isolated", isolated),
+        ("logs", logs::measure),
+    ];
+    // `cargo bench --bench cells -- logs` is one part of it.
+    let named = parts.iter().any(|(name, _)| *name == argument);
+    parts.iter().filter(|(name, _)| !named || *name == argument).for_each(|(_, measure)| measure());
 }
 
 fn starts() {

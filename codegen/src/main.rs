@@ -81,5 +81,5 @@ use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::grpc::status::Status;
 
-use super::{Channel, File, Items, ask, ask_stream, bidirectional, server_streaming, unary};
+use super::{Answers, Channel, File, Items, ask, ask_stream, bidirectional, server_streaming, unary};
 ";

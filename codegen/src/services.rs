@@ -17,8 +17,8 @@ fn function(method: &Method) -> String {
     let Method { comment, function, request, response, .. } = method;
     let (takes, gives) = match method.kind {
         Kind::Unary => (request.clone(), response.clone()),
-        Kind::ServerStreaming => (request.clone(), format!("Items<{response}>")),
-        Kind::Bidirectional => (format!("Items<{request}>"), format!("Items<{response}>")),
+        Kind::ServerStreaming => (request.clone(), format!("Answers<{response}>")),
+        Kind::Bidirectional => (format!("Items<{request}>"), format!("Answers<{response}>")),
     };
     let argument = if method.kind == Kind::Bidirectional { "requests" } else { "request" };
     format!(

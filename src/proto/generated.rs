@@ -1,11 +1,12 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 89b432869809300f.
+// Made from inputs with the fingerprint 06f843591335df3b.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
 use crate::grpc::status::Status;
 use super::{
-    Channel, File, Items, ask, ask_stream, bidirectional, server_streaming, unary,
+    Answers, Channel, File, Items, ask, ask_stream, bidirectional, server_streaming,
+    unary,
 };
 /// Every method of the API, planned ones too. A small value that stands for a method in logs, limits, policy and fuzzing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -330,7 +331,9 @@ pub trait ObserveService: Send + Sync {
     fn get_aurae_daemon_log_stream(
         &self,
         request: aurae::observe::v0::GetAuraeDaemonLogStreamRequest,
-    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> + Send;
+    ) -> impl Future<
+        Output = Result<Answers<aurae::observe::v0::LogItem>, Status>,
+    > + Send;
     /// The output of one executable that CellService.Start started: what is still held, then what follows, both outputs in the
     /// order in which they were read. Ends with OK when the executable has ended and all of its output is delivered: it is not
     /// to be restarted, and no process that it started has its output open any more. One that has ended can be read until
@@ -338,13 +341,15 @@ pub trait ObserveService: Send + Sync {
     fn get_sub_process_stream(
         &self,
         request: aurae::observe::v0::GetSubProcessStreamRequest,
-    ) -> impl Future<Output = Result<Items<aurae::observe::v0::LogItem>, Status>> + Send;
+    ) -> impl Future<
+        Output = Result<Answers<aurae::observe::v0::LogItem>, Status>,
+    > + Send;
     /// What has become of cells and executables, from the oldest event that is still held, and then every new one. Ends when
     /// the daemon stops or the client leaves.
     fn watch_events(
         &self,
         request: aurae::observe::v0::ObserveServiceWatchEventsRequest,
-    ) -> impl Future<Output = Result<Items<aurae::observe::v0::Event>, Status>> + Send;
+    ) -> impl Future<Output = Result<Answers<aurae::observe::v0::Event>, Status>> + Send;
 }
 /// Calls `aurae.observe.v0.ObserveService`. Calls that are planned, and bidirectional ones, have no stub.
 pub struct ObserveServiceClient<'a, C> {
@@ -651,7 +656,7 @@ pub trait Health: Send + Sync {
         &self,
         request: grpc::health::v1::HealthCheckRequest,
     ) -> impl Future<
-        Output = Result<Items<grpc::health::v1::HealthCheckResponse>, Status>,
+        Output = Result<Answers<grpc::health::v1::HealthCheckResponse>, Status>,
     > + Send;
 }
 /// Calls `grpc.health.v1.Health`. Calls that are planned, and bidirectional ones, have no stub.
@@ -694,7 +699,7 @@ pub trait ServerReflection: Send + Sync {
         &self,
         requests: Items<grpc::reflection::v1::ServerReflectionRequest>,
     ) -> impl Future<
-        Output = Result<Items<grpc::reflection::v1::ServerReflectionResponse>, Status>,
+        Output = Result<Answers<grpc::reflection::v1::ServerReflectionResponse>, Status>,
     > + Send;
 }
 /// The full name of every service, planned and empty ones too.

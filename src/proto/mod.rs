@@ -5,6 +5,7 @@
 //! which turn bytes into messages and back. Nothing here knows a socket or what a cell is.
 
 use std::future::{Future, ready};
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 use bytes::{Buf, Bytes};
@@ -22,6 +23,23 @@ pub use generated::*;
 
 /// Messages of one type, in order. An error is the last item.
 pub type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What a service gives for a call that is answered with any number of messages of one type.
+pub struct Answers<T> {
+    messages: Messages,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Message + 'static> Answers<T> {
+    pub fn new(items: Items<T>) -> Self {
+        Self::encoded(Box::pin(items.map(|item| item.map(|message| encode(&message)))))
+    }
+
+    /// Messages that are encoded already.
+    pub fn encoded(messages: Messages) -> Self {
+        Self { messages, of: PhantomData }
+    }
+}
 
 /// One .proto file of the API, as reflection needs it.
 pub struct File {
@@ -79,13 +97,12 @@ where
 fn server_streaming<'a, Req, Res, Work>(input: Input, serve: impl FnOnce(Req) -> Work) -> Answer<'a>
 where
     Req: Message + Name + Default,
-    Res: Message + 'static,
-    Work: Future<Output = Result<Items<Res>, Status>> + Send + 'a,
+    Work: Future<Output = Result<Answers<Res>, Status>> + Send + 'a,
 {
     match one(input) {
         Ok(request) => {
             let work = serve(request);
-            Box::pin(async move { Ok(Reply::Many(encode_each(work.await?))) })
+            Box::pin(async move { Ok(Reply::Many(work.await?.messages)) })
         }
         Err(status) => refuse(status),
     }
@@ -95,13 +112,12 @@ where
 fn bidirectional<'a, Req, Res, Work>(input: Input, serve: impl FnOnce(Items<Req>) -> Work) -> Answer<'a>
 where
     Req: Message + Name + Default + 'static,
-    Res: Message + 'static,
-    Work: Future<Output = Result<Items<Res>, Status>> + Send + 'a,
+    Work: Future<Output = Result<Answers<Res>, Status>> + Send + 'a,
 {
     match input {
         Input::Many(messages) => {
             let work = serve(Box::pin(messages.map(|message| message.and_then(decode_request))));
-            Box::pin(async move { Ok(Reply::Many(encode_each(work.await?))) })
+            Box::pin(async move { Ok(Reply::Many(work.await?.messages)) })
         }
         Input::One(_) => refuse(wrong_input()),
     }
@@ -198,10 +214,6 @@ impl Buf for Reads {
 
 fn encode(message: &impl Message) -> Bytes {
     message.encode_to_vec().into()
-}
-
-fn encode_each<M: Message + 'static>(items: Items<M>) -> Messages {
-    Box::pin(items.map(|item| item.map(|message| encode(&message))))
 }
 
 #[cfg(test)]
@@ -301,7 +313,7 @@ mod tests {
         let many = Input::Many(Box::pin(stream::empty()));
         assert!(block_on(unary(many, |cell: Cell| ready(Ok(cell)))).is_err_and(|s| s.code == Code::Internal));
         let one = Input::One(Bytes::new());
-        let echo = |cells: Items<Cell>| ready(Ok(cells));
+        let echo = |cells: Items<Cell>| ready(Ok(Answers::new(cells)));
         assert!(block_on(bidirectional(one, echo)).is_err_and(|s| s.code == Code::Internal));
     }
 
@@ -309,7 +321,7 @@ mod tests {
     fn an_item_that_does_not_parse_ends_a_bidirectional_call() {
         let messages =
             stream::iter([Ok(Bytes::from_static(b"\x0a\x01a")), Ok(Bytes::from_static(b"\x0a\x05ab"))]);
-        let echo = |cells: Items<Cell>| ready(Ok(cells));
+        let echo = |cells: Items<Cell>| ready(Ok(Answers::new(cells)));
         let Ok(Reply::Many(answers)) = block_on(bidirectional(Input::Many(Box::pin(messages)), echo)) else {
             panic!("the call was refused")
         };

@@ -86,7 +86,9 @@ impl Captures {
             match self.to_files.load(Ordering::Relaxed) {
                 0 => return,
                 left if Instant::now() >= deadline => {
-                    return log::error!("the output of {left} executables may be missing at the end of its files");
+                    return log::error!(
+                        "the output of {left} executables may be missing at the end of its files"
+                    );
                 }
                 _ => Timer::after(CONNECTIONS_END_POLL).await,
             };

@@ -23,7 +23,7 @@ use crate::proto::aurae::observe::v0::*;
 use crate::proto::aurae::runtime::v0::*;
 use crate::proto::grpc::health::v1::*;
 use crate::proto::grpc::reflection::v1::*;
-use crate::proto::{CellService, DiscoveryService, Health, Items, ObserveService, ServerReflection};
+use crate::proto::{Answers, CellService, DiscoveryService, Health, Items, ObserveService, ServerReflection};
 use crate::runtime::logs::Feed;
 
 use cells::{Cells, Runtime};
@@ -69,8 +69,8 @@ impl<R: Runtime> Health for Services<R> {
         self.health.list(request).await
     }
 
-    async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
-        self.health.watch(request).await
+    async fn watch(&self, request: HealthCheckRequest) -> Result<Answers<HealthCheckResponse>, Status> {
+        self.health.watch(request).await.map(Answers::new)
     }
 }
 
@@ -78,18 +78,21 @@ impl<R: Runtime> ObserveService for Services<R> {
     async fn get_aurae_daemon_log_stream(
         &self,
         request: GetAuraeDaemonLogStreamRequest,
-    ) -> Result<Items<LogItem>, Status> {
+    ) -> Result<Answers<LogItem>, Status> {
         self.observe.daemon_log(request)
     }
 
     async fn get_sub_process_stream(
         &self,
         request: GetSubProcessStreamRequest,
-    ) -> Result<Items<LogItem>, Status> {
+    ) -> Result<Answers<LogItem>, Status> {
         self.observe.output(&self.cells.runtime, request)
     }
 
-    async fn watch_events(&self, request: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
+    async fn watch_events(
+        &self,
+        request: ObserveServiceWatchEventsRequest,
+    ) -> Result<Answers<Event>, Status> {
         self.observe.events(request)
     }
 }
@@ -98,8 +101,8 @@ impl<R: Runtime> ServerReflection for Services<R> {
     async fn server_reflection_info(
         &self,
         requests: Items<ServerReflectionRequest>,
-    ) -> Result<Items<ServerReflectionResponse>, Status> {
-        self.reflection.server_reflection_info(requests).await
+    ) -> Result<Answers<ServerReflectionResponse>, Status> {
+        self.reflection.server_reflection_info(requests).await.map(Answers::new)
     }
 }
 

@@ -7,11 +7,12 @@ use auraed::client::Channel;
 use auraed::grpc::call::{Answer, Input, Kind};
 use auraed::grpc::status::{Code, Status};
 use auraed::proto::aurae::discovery::v0::{DiscoverRequest, DiscoverResponse};
+use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::grpc::health::v1::health_check_response::ServingStatus;
 use auraed::proto::grpc::health::v1::*;
 use auraed::proto::grpc::reflection::v1::*;
-use auraed::proto::{self, Items, Method};
+use auraed::proto::{self, Answers, Items, Method};
 use auraed::services::discovery::Discovery;
 use auraed::services::health::HealthService;
 use auraed::services::reflection::Reflection;
@@ -76,8 +77,8 @@ impl proto::Health for Api {
         self.health.list(request).await
     }
 
-    async fn watch(&self, request: HealthCheckRequest) -> Result<Items<HealthCheckResponse>, Status> {
-        self.health.watch(request).await
+    async fn watch(&self, request: HealthCheckRequest) -> Result<Answers<HealthCheckResponse>, Status> {
+        self.health.watch(request).await.map(Answers::new)
     }
 }
 
@@ -85,8 +86,28 @@ impl proto::ServerReflection for Api {
     async fn server_reflection_info(
         &self,
         requests: Items<ServerReflectionRequest>,
-    ) -> Result<Items<ServerReflectionResponse>, Status> {
-        self.reflection.server_reflection_info(requests).await
+    ) -> Result<Answers<ServerReflectionResponse>, Status> {
+        self.reflection.server_reflection_info(requests).await.map(Answers::new)
+    }
+}
+
+impl proto::ObserveService for Api {
+    async fn get_aurae_daemon_log_stream(
+        &self,
+        _: GetAuraeDaemonLogStreamRequest,
+    ) -> Result<Answers<LogItem>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
+    }
+
+    async fn get_sub_process_stream(
+        &self,
+        _: GetSubProcessStreamRequest,
+    ) -> Result<Answers<LogItem>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
+    }
+
+    async fn watch_events(&self, _: ObserveServiceWatchEventsRequest) -> Result<Answers<Event>, Status> {
+        Ok(Answers::new(Box::pin(smol::stream::empty())))
     }
 }
 

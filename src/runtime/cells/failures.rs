@@ -5,6 +5,7 @@
 
 use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
 use super::super::cpuset::{CpusetLimits, IdList};
+use super::super::logs::FileBounds;
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
@@ -130,6 +131,7 @@ impl Machine {
         lines.extend(mounts.lines().map(|line| format!("mount {line}")));
         lines.extend(children().into_iter().map(|pid| format!("child {pid}")));
         lines.extend(descriptors());
+        lines.extend(files_below(&library()));
         lines
     }
 
@@ -189,6 +191,7 @@ impl Drop for Machine {
         if let Err(error) = self.cells.close() {
             eprintln!("the slice stays behind: {error}");
         }
+        remove_library();
     }
 }
 
@@ -247,6 +250,24 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn daemon() -> PathBuf {
     let own = std::env::current_exe().expect("own path");
     own.parent().and_then(Path::parent).expect("a folder of cargo's").join("auraed")
+}
+
+/// Of this process alone.
+fn library() -> PathBuf {
+    std::env::temp_dir().join(format!("aurae-failures-{}", std::process::id()))
+}
+
+fn remove_library() {
+    let _ = fs::remove_dir_all(library());
+}
+
+fn files_below(path: &Path) -> Vec<String> {
+    if !path.exists() {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten();
+    let inner = entries.filter_map(Result::ok).flat_map(|entry| files_below(&entry.path()));
+    [format!("file {}", path.display())].into_iter().chain(inner).collect()
 }
 
 fn cell_name(text: &str) -> CellName {
@@ -335,6 +356,39 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
         let steps =
             ["fill the pipe", "clone", "set the limit", "drop capabilities", "become", "chdir", "exec"];
         assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_failed_start_leaves_no_files() {
+    alone("a_failed_start_leaves_no_files", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let spec = |name| {
+            let mut spec = executable(name, "exec sleep 1000");
+            spec.log.mode = LogMode::File(FileBounds::default());
+            spec
+        };
+        let start =
+            |name| move |machine: &Machine| machine.cells.start(&cell_name("a"), spec(name)).map(drop);
+        let undo = |machine: &Machine| {
+            machine.forget("a", "job");
+            remove_library();
+        };
+        let failed = machine.fail_each("start with files", start("job"), undo);
+        let steps = ["open a log directory", "make a log directory", "make a log file", "exec"];
+        assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+
+        // With files of an earlier one there.
+        start("job")(&machine).expect("start");
+        let failed = machine.fail_each(
+            "start with files again",
+            |machine| {
+                machine.forget("a", "job");
+                start("job")(machine)
+            },
+            |_| {},
+        );
+        assert!(failed.contains(&"open a log file"), "{failed:?}");
     });
 }
 

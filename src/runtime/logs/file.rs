@@ -187,7 +187,11 @@ impl LogFile {
         let Some((torn, whole)) = self.gap.as_ref().and_then(|gap| gap.torn) else { return Ok(()) };
         let cut = || {
             // Somebody else may have written behind it: a run before this one, or the operator.
-            if self.file.metadata()?.len() == torn && torn > whole { self.file.set_len(whole) } else { Ok(()) }
+            if self.file.metadata()?.len() == torn && torn > whole {
+                self.file.set_len(whole)
+            } else {
+                Ok(())
+            }
         };
         cut().map_err(|error| self.error("cut off the end of", &error))?;
         self.gap.iter_mut().for_each(|gap| gap.torn = None);
@@ -304,4 +308,210 @@ fn age(since: SystemTime) -> Duration {
 #[expect(clippy::disallowed_methods, reason = "compared with the times of files, see `age`")]
 fn now() -> SystemTime {
     SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::library::tests::Scratch;
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn bounds(bytes: u64, count: u32) -> FileBounds {
+        FileBounds::default().with_bytes(bytes).and_then(|bounds| bounds.with_count(count)).expect("valid")
+    }
+
+    /// The one of standard output.
+    fn open(scratch: &Scratch, bounds: FileBounds) -> LogFile {
+        let [out, _] = scratch.open("job", bounds).expect("opened").keep();
+        out
+    }
+
+    fn path(scratch: &Scratch, number: u32) -> PathBuf {
+        let suffix = if number == 0 { String::new() } else { format!(".{number}") };
+        scratch.directory().join(format!("job.stdout.log{suffix}"))
+    }
+
+    /// The newest first.
+    fn read(scratch: &Scratch) -> Vec<Vec<u8>> {
+        (0..=LOG_FILES_MAX).map_while(|number| fs::read(path(scratch, number)).ok()).collect()
+    }
+
+    fn written(file: &mut LogFile, bytes: &[u8]) {
+        assert!(file.write(bytes).is_none());
+    }
+
+    #[test]
+    fn bytes_stand_there_as_they_were_written_and_the_next_run_goes_on() {
+        let scratch = Scratch::new();
+        let all: Vec<u8> = (0..=255).cycle().take(3000).collect();
+        for part in all.chunks(1000) {
+            let mut file = open(&scratch, FileBounds::default());
+            part.chunks(7).for_each(|chunk| written(&mut file, chunk));
+        }
+        assert_eq!(read(&scratch), [all]);
+    }
+
+    #[test]
+    fn lines_are_whole_and_none_is_missing_however_they_were_cut() {
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for chunk_max in [10, 1000, 4096, 65_536] {
+            let scratch = Scratch::new();
+            let mut file = open(&scratch, bounds(4096, LOG_FILES_MAX));
+            let mut all = Vec::new();
+            while all.len() < 200_000 {
+                let length = if random(10) == 0 { random(4000) } else { random(100) };
+                all.extend(std::iter::repeat_n(b'a' + random(26) as u8, length));
+                all.push(b'\n');
+            }
+            let mut rest = &all[..];
+            while !rest.is_empty() {
+                let (chunk, behind) = rest.split_at((1 + random(chunk_max)).min(rest.len()));
+                written(&mut file, chunk);
+                rest = behind;
+            }
+            let mut files = read(&scratch);
+            files.reverse();
+            assert!(files.iter().all(|file| file.ends_with(b"\n")), "{chunk_max}");
+            // With the rest of one line.
+            assert!(files.iter().all(|file| file.len() <= 4096 + 4000), "{chunk_max}");
+            assert!(files.len() >= 200_000 / 8192, "{chunk_max}: {}", files.len());
+            assert!(files.concat() == all, "{chunk_max}");
+        }
+    }
+
+    #[test]
+    fn whole_lines_never_pass_the_bound() {
+        let scratch = Scratch::new();
+        let mut file = open(&scratch, bounds(4096, 3));
+        (0..2000).for_each(|number| written(&mut file, format!("line {number}\n").as_bytes()));
+        let files = read(&scratch);
+        assert_eq!(files.len(), 1 + 3);
+        assert!(files.iter().all(|file| file.len() <= 4096));
+        assert!(files[1..].iter().all(|file| file.len() > 4000), "full when it was put aside");
+        assert!(files[0].ends_with(b"line 1999\n"));
+    }
+
+    #[test]
+    fn a_line_longer_than_a_file_is_cut() {
+        let scratch = Scratch::new();
+        let mut file = open(&scratch, bounds(4096, 10));
+        written(&mut file, b"short\n");
+        [3000, 3000, 4000].into_iter().for_each(|length| written(&mut file, &vec![b'x'; length]));
+        written(&mut file, b"\nshort\n");
+        let lengths: Vec<usize> = read(&scratch).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [10_000 - 4096 - 4096 + 7, 4096, 6 + 4096 - 6 - 4090]);
+    }
+
+    #[test]
+    fn none_is_kept_where_none_is_wanted_and_those_too_many_go() {
+        let scratch = Scratch::new();
+        let mut file = open(&scratch, bounds(4096, 5));
+        (0..10).for_each(|_| written(&mut file, &[&[b'x'; 4000][..], b"\n"].concat()));
+        assert_eq!(read(&scratch).len(), 6);
+        let mut file = open(&scratch, bounds(4096, 2));
+        assert_eq!(read(&scratch).len(), 6, "a start alone removes nothing");
+        written(&mut file, b"more\n");
+        assert_eq!(read(&scratch).len(), 3);
+        let mut file = open(&scratch, bounds(4096, 0));
+        (0..3).for_each(|_| written(&mut file, &[&[b'x'; 4000][..], b"\n"].concat()));
+        assert_eq!(read(&scratch).len(), 1);
+    }
+
+    #[test]
+    fn age_puts_aside_between_lines_and_removes() {
+        let scratch = Scratch::new();
+        let bounds = FileBounds::default().with_age_seconds(1000).expect("valid");
+        let mut file = open(&scratch, bounds);
+        written(&mut file, b"begun ");
+        let ago = |seconds| now() - Duration::from_secs(seconds);
+        file.began = Some(ago(999));
+        written(&mut file, b"and ");
+        file.began = Some(ago(1000));
+        written(&mut file, b"ended\nnext\n");
+        assert_eq!(read(&scratch), [&b"next\n"[..], b"begun and ended\n"]);
+
+        let put_aside = File::options().write(true).open(path(&scratch, 1)).expect("it is there");
+        put_aside.set_modified(ago(900)).expect("a time");
+        file.began = Some(ago(1000));
+        written(&mut file, b"third\n");
+        assert_eq!(read(&scratch), [&b"third\n"[..], b"next\n", b"begun and ended\n"]);
+        put_aside.set_modified(ago(1000)).expect("a time");
+        file.began = Some(ago(1000));
+        written(&mut file, b"fourth\n");
+        assert_eq!(read(&scratch), [&b"fourth\n"[..], b"third\n", b"next\n"]);
+    }
+
+    #[test]
+    fn the_age_of_what_is_found_is_that_of_the_file() {
+        let scratch = Scratch::new();
+        written(&mut open(&scratch, FileBounds::default()), b"first\n");
+        let began = open(&scratch, FileBounds::default()).began.expect("it has bytes");
+        assert!(age(began) < Duration::from_secs(100));
+        assert!(began <= now());
+        fs::write(path(&scratch, 0), "").expect("cut off");
+        assert_eq!(open(&scratch, FileBounds::default()).began, None);
+    }
+
+    #[test]
+    fn one_that_somebody_has_removed_or_cut_off_goes_on() {
+        let scratch = Scratch::new();
+        let mut file = open(&scratch, FileBounds::default());
+        written(&mut file, b"lost\n");
+        fs::remove_dir_all(scratch.directory()).expect("removed");
+        written(&mut file, b"kept\n");
+        assert_eq!(read(&scratch), [b"kept\n"]);
+        fs::write(path(&scratch, 0), "").expect("cut off");
+        written(&mut file, b"behind\n");
+        assert_eq!(read(&scratch), [b"behind\n"]);
+    }
+
+    #[test]
+    fn two_runs_do_not_put_aside_each_others_file() {
+        let scratch = Scratch::new();
+        let (mut late, mut next) = (open(&scratch, bounds(4096, 9)), open(&scratch, bounds(4096, 9)));
+        let line = [&[b'x'; 4000][..], b"\n"].concat();
+        written(&mut late, &line);
+        written(&mut next, &line);
+        written(&mut late, b"a line of which there is no room left in the file that it had open until now, and that is there no more\n");
+        assert_eq!(read(&scratch).iter().map(Vec::len).collect::<Vec<_>>(), [4001, 4001 + 99 - 99]);
+    }
+
+    /// As if the disk were full.
+    fn fill(file: &mut LogFile) -> File {
+        let full = File::options().append(true).open("/dev/full").expect("opened");
+        std::mem::replace(&mut file.file, full)
+    }
+
+    fn try_again(file: &mut LogFile) {
+        file.gap.as_mut().expect("something is missing").next_try = Instant::now();
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_missing_in_whole_lines_and_counted() {
+        let scratch = Scratch::new();
+        let mut file = open(&scratch, FileBounds::default());
+        written(&mut file, b"one\ntwo ");
+        let disk = fill(&mut file);
+        let news = file.write(b"is lost\nso is this").expect("news").to_string();
+        assert!(news.contains("ENOSPC") && news.contains("job.stdout.log"), "{news}");
+        assert!(file.write(b" line\n").is_none(), "told once");
+        file.file = disk;
+        assert!(file.write(b"too early ").is_none());
+        try_again(&mut file);
+        let news = file.write(b"within a line\nthree\n").expect("news").to_string();
+        let lost = "two is lost\nso is this line\ntoo early within a line\n".len();
+        assert!(news.contains(&format!("again; {lost} bytes are missing")), "{news}");
+        assert_eq!(read(&scratch), [b"one\nthree\n"]);
+        written(&mut file, b"four\n");
+        assert!(file.end().is_none());
+
+        fill(&mut file);
+        file.write(b"five").expect("news");
+        assert_eq!(file.end().expect("news").to_string().split(' ').next(), Some("4"));
+    }
 }

@@ -5,9 +5,9 @@
 //! never through a symbolic link: whatever somebody has put there, no other file is written to. Directories and files
 //! are for the daemon's user alone, as its socket is, which gives the same output.
 
+use super::Channel;
 use super::file::LogFile;
 use super::policy::FileBounds;
-use super::Channel;
 use crate::limits::{FILE_NAME_BYTES_MAX, LOG_DIRECTORY_TRIES};
 use crate::runtime::error::Error;
 use crate::runtime::names::{CellName, ExecutableName};
@@ -320,4 +320,184 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A directory that goes with the test. It has no library directory yet.
+    pub struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub fn new() -> Self {
+            static NUMBER: AtomicU32 = AtomicU32::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("auraed-files-{}-{number}", std::process::id()));
+            fs::create_dir(&path).expect("the name is new");
+            Self(path)
+        }
+
+        pub fn open(&self, executable: &str, bounds: FileBounds) -> Result<LogFiles, Error> {
+            let cell = CellName::parse("web/front").expect("valid");
+            let executable = ExecutableName::parse(executable).expect("valid");
+            Library::new(&self.0.join("var/lib")).open(&cell, &executable, bounds)
+        }
+
+        /// Of the cell.
+        pub fn directory(&self) -> PathBuf {
+            self.0.join("var/lib/logs/web/front")
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn named(name: &str) -> String {
+        file_name(&ExecutableName::parse(name).expect("valid"), Channel::Stdout)
+    }
+
+    #[test]
+    fn names_are_plain_and_whole_where_they_fit() {
+        for (name, file) in [
+            ("job", "job.stdout.log"),
+            ("sleep 4000", "sleep%204000.stdout.log"),
+            ("../ä", "%2E.%2F%C3%A4.stdout.log"),
+            (".", "%2E.stdout.log"),
+            ("%41", "%2541.stdout.log"),
+            ("x~0", "x%7E0.stdout.log"),
+        ] {
+            assert_eq!(named(name), file);
+        }
+        assert_eq!(named(&"x".repeat(240)), "x".repeat(240) + ".stdout.log");
+        let cut = named(&"x".repeat(241));
+        assert!(cut.starts_with(&("x".repeat(223) + "~")) && cut.len() + ".100".len() == 255, "{cut}");
+        assert!(named(&"ä".repeat(127)).contains("%C3~"), "cut between two bytes, not within one");
+    }
+
+    /// Files that were put aside included.
+    #[test]
+    fn no_two_executables_share_a_file() {
+        let pieces = ["x", "X", ".", ".stdout.log", ".stderr.log", ".1", "%", "%2E", "/", "~", " ", "ä"];
+        let long = ["x".repeat(223), "x".repeat(239), "/".repeat(80)];
+        let begins = pieces.iter().map(|piece| (*piece).to_owned()).chain(long);
+        let pairs = |begin: String| {
+            let more = |piece: &&str| pieces.map(|last| format!("{begin}{piece}{last}"));
+            pieces.iter().flat_map(more).chain([begin.clone()]).collect::<Vec<_>>()
+        };
+        let names: BTreeSet<String> = begins.flat_map(pairs).filter(|name| name.len() <= 255).collect();
+        let mut files = BTreeSet::new();
+        for name in &names {
+            let executable = ExecutableName::parse(name).expect("valid");
+            for channel in Channel::BOTH {
+                let file = file_name(&executable, channel);
+                for suffix in ["", ".1", ".100"] {
+                    let file = format!("{file}{suffix}");
+                    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.%~".contains(c);
+                    assert!(file.len() <= 255 && file.chars().all(is_plain), "{file}");
+                    assert!(!file.starts_with('.') && file.contains('.'), "{file}");
+                    assert!(files.insert(file.clone()), "{file} again, of {name:?}");
+                }
+            }
+        }
+        assert!(names.len() > 1000, "{}", names.len());
+    }
+
+    #[test]
+    fn what_is_not_kept_goes_again() {
+        let scratch = Scratch::new();
+        drop(scratch.open("job", FileBounds::default()).expect("opened"));
+        assert_eq!(fs::read_dir(&scratch.0).expect("it is there").count(), 0);
+
+        scratch.open("job", FileBounds::default()).expect("opened").keep();
+        let others = scratch.open("other", FileBounds::default()).expect("opened");
+        let files = || fs::read_dir(scratch.directory()).expect("it is there").count();
+        assert_eq!(files(), 4);
+        drop((others, scratch.open("job", FileBounds::default()).expect("opened")));
+        assert_eq!(files(), 2, "what was there stays");
+    }
+
+    #[test]
+    fn others_cannot_read_it() {
+        let scratch = Scratch::new();
+        scratch.open("job", FileBounds::default()).expect("opened").keep();
+        let mode = |path: PathBuf| fs::metadata(path).expect("it is there").mode() & 0o777;
+        assert_eq!(mode(scratch.0.join("var/lib/logs")), 0o700);
+        assert_eq!(mode(scratch.directory()), 0o700);
+        assert_eq!(mode(scratch.directory().join("job.stderr.log")), 0o600);
+    }
+
+    #[test]
+    fn nothing_else_is_written_to() {
+        let fifo = |path: &Path| nix::unistd::mkfifo(path, Mode::S_IRWXU).expect("a fifo");
+        type Put<'a> = (&'a str, &'a dyn Fn(&Path));
+        let puts: [Put<'_>; 5] = [
+            ("is a symbolic link", &|path| symlink(path.with_file_name("other"), path).expect("a link")),
+            ("is a symbolic link", &|path| symlink("/dev/null", path).expect("a link")),
+            ("is a directory", &|path| fs::create_dir(path).expect("a directory")),
+            ("is no regular file", &fifo),
+            ("has another name", &|path| {
+                fs::write(path, "").expect("a file");
+                fs::hard_link(path, path.with_file_name("second")).expect("a link");
+            }),
+        ];
+        for (reason, put) in puts {
+            let scratch = Scratch::new();
+            fs::create_dir_all(scratch.directory()).expect("directories");
+            put(&scratch.directory().join("job.stderr.log"));
+            let before = fs::read_dir(scratch.directory()).expect("it is there").count();
+            let error = scratch.open("job", FileBounds::default()).map(drop).expect_err("refused");
+            assert!(error.to_string().contains(reason), "{error}");
+            assert!(error.to_string().contains("front/job.stderr.log"), "{error}");
+            let after = fs::read_dir(scratch.directory()).expect("it is there").count();
+            assert_eq!(after, before, "the other file is gone again");
+        }
+    }
+
+    #[test]
+    fn a_fifo_that_is_read_is_no_file_either() {
+        let scratch = Scratch::new();
+        fs::create_dir_all(scratch.directory()).expect("directories");
+        let path = scratch.directory().join("job.stdout.log");
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).expect("a fifo");
+        let _reader = open(&path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty()).expect("opened");
+        let error = scratch.open("job", FileBounds::default()).map(drop).expect_err("refused");
+        assert!(error.to_string().contains("is no regular file"), "{error}");
+    }
+
+    #[test]
+    fn links_are_followed_up_to_the_library_directory_and_not_below() {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.0.join("disk")).expect("a directory");
+        symlink("disk", scratch.0.join("var")).expect("a link");
+        scratch.open("job", FileBounds::default()).expect("opened").keep();
+        assert!(scratch.0.join("disk/lib/logs/web/front/job.stdout.log").is_file());
+        fs::rename(scratch.directory(), scratch.0.join("elsewhere")).expect("renamed");
+        symlink(scratch.0.join("elsewhere"), scratch.directory()).expect("a link");
+        let error = scratch.open("job", FileBounds::default()).map(drop).expect_err("refused");
+        assert!(error.to_string().contains("web/front is no directory"), "{error}");
+    }
+
+    #[test]
+    fn starts_that_fail_do_not_disturb_others() {
+        let scratch = Scratch::new();
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let scratch = &scratch;
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        drop(scratch.open(&format!("job{number}"), FileBounds::default()).expect("opened"));
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(&scratch.0).expect("it is there").count(), 0);
+    }
 }

@@ -20,9 +20,9 @@ mod policy;
 mod ring;
 
 pub use capture::{Capture, CaptureGuard, Read, Source};
+pub use feed::{Feed, Follower, Item, Logs, NoSuchSequence, Progress, Range, Want};
 pub use file::{LogFile, News};
 pub use library::{Library, LogFiles};
-pub use feed::{Feed, Follower, Item, Logs, NoSuchSequence, Progress, Range, Want};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use lines::fuzz;
 pub use policy::{FileBounds, LogMode, LogPolicy, RingBytes};

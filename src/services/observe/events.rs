@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use prost::Message;
+use bytes::{BufMut, BytesMut};
 
-use super::items::items;
+use super::items::{answers, put_number};
 use super::{follow, since, timestamp};
 use crate::grpc::status::Status;
-use crate::proto::Items;
+use crate::proto::Answers;
 use crate::proto::aurae::observe::v0::*;
-use crate::runtime::logs::{Channel, Feed, Range, Want};
+use crate::runtime::logs::{Channel, Feed, Item, Range, Want};
 
-pub fn stream(feed: &Arc<Feed>, request: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
+pub fn stream(feed: &Arc<Feed>, request: ObserveServiceWatchEventsRequest) -> Result<Answers<Event>, Status> {
     let range = Range {
         tail: None,
         since: since(request.since),
@@ -19,10 +19,14 @@ pub fn stream(feed: &Arc<Feed>, request: ObserveServiceWatchEventsRequest) -> Re
         no_follow: request.no_follow,
     };
     let follower = follow(feed, Want::Only(Channel::Stdout), range)?;
-    Ok(items(follower, |item| {
-        let mut event = Event::decode(item.bytes).ok()?;
-        (event.timestamp, event.nanos) = timestamp(item.time);
-        (event.sequence, event.dropped) = (item.sequence, item.dropped);
-        Some(event)
-    }))
+    let encode = |item: Item<'_>, message: &mut BytesMut| {
+        let (timestamp, nanos) = timestamp(item.time);
+        message.put_slice(item.bytes);
+        put_number(2, timestamp.cast_unsigned(), message);
+        put_number(3, nanos.into(), message);
+        put_number(4, item.sequence, message);
+        put_number(5, item.dropped, message);
+        true
+    };
+    Ok(answers(follower, Box::new(encode)))
 }

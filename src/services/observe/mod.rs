@@ -9,7 +9,7 @@ mod output;
 use std::sync::Arc;
 
 use crate::grpc::status::{Code, Status};
-use crate::proto::Items;
+use crate::proto::Answers;
 use crate::proto::aurae::observe::v0::*;
 use crate::runtime::logs::{Feed, Follower, NoSuchSequence, Range, Want};
 
@@ -23,7 +23,7 @@ pub struct Observe {
 }
 
 impl Observe {
-    pub fn daemon_log(&self, request: GetAuraeDaemonLogStreamRequest) -> Result<Items<LogItem>, Status> {
+    pub fn daemon_log(&self, request: GetAuraeDaemonLogStreamRequest) -> Result<Answers<LogItem>, Status> {
         daemon_log::stream(&self.daemon_log, request)
     }
 
@@ -31,11 +31,11 @@ impl Observe {
         &self,
         runtime: &impl Runtime,
         request: GetSubProcessStreamRequest,
-    ) -> Result<Items<LogItem>, Status> {
+    ) -> Result<Answers<LogItem>, Status> {
         output::stream(runtime, request)
     }
 
-    pub fn events(&self, request: ObserveServiceWatchEventsRequest) -> Result<Items<Event>, Status> {
+    pub fn events(&self, request: ObserveServiceWatchEventsRequest) -> Result<Answers<Event>, Status> {
         events::stream(&self.events, request)
     }
 }
@@ -57,8 +57,8 @@ fn since(seconds: Option<i64>) -> Option<i64> {
 }
 
 /// Nanoseconds of Unix time as messages have them.
-fn timestamp(nanoseconds: i64) -> (i64, i32) {
-    let nanos = i32::try_from(nanoseconds.rem_euclid(NANOS_PER_SECOND)).unwrap_or_default();
+fn timestamp(nanoseconds: i64) -> (i64, u32) {
+    let nanos = u32::try_from(nanoseconds.rem_euclid(NANOS_PER_SECOND)).unwrap_or_default();
     (nanoseconds.div_euclid(NANOS_PER_SECOND), nanos)
 }
 

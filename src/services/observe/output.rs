@@ -1,16 +1,21 @@
 //! What one executable writes.
 
-use super::items::items;
+use bytes::{BufMut, BytesMut};
+
+use super::items::{answers, put_bytes, put_number};
 use super::{follow, since, timestamp};
 use crate::grpc::status::Status;
-use crate::proto::Items;
+use crate::proto::Answers;
 use crate::proto::aurae::observe::v0::*;
 use crate::runtime::logs::{Channel, Item, Range, Want};
 use crate::runtime::{CellName, ExecutableName, Output, Whose};
 use crate::services::cells::Runtime;
 use crate::services::refusal::Violations;
 
-pub fn stream(runtime: &impl Runtime, request: GetSubProcessStreamRequest) -> Result<Items<LogItem>, Status> {
+pub fn stream(
+    runtime: &impl Runtime,
+    request: GetSubProcessStreamRequest,
+) -> Result<Answers<LogItem>, Status> {
     let range = Range {
         tail: request.tail_lines,
         since: since(request.since),
@@ -20,8 +25,12 @@ pub fn stream(runtime: &impl Runtime, request: GetSubProcessStreamRequest) -> Re
     let (want, whose) = parse(request)?;
     let Output { executable, feed } = runtime.output(&whose)?;
     let follower = follow(&feed, want, range)?;
-    let channels = Channel::BOTH.map(|channel| format!("{}::{}", executable.as_str(), channel.name()));
-    Ok(items(follower, move |item| Some(message(&channels, item))))
+    let heads = Channel::BOTH.map(|channel| Head::new(&executable, channel));
+    let encode = move |item: Item<'_>, message: &mut BytesMut| {
+        heads[item.channel as usize].encode(item, message);
+        true
+    };
+    Ok(answers(follower, Box::new(encode)))
 }
 
 fn parse(request: GetSubProcessStreamRequest) -> Result<(Want, Whose), Status> {
@@ -61,16 +70,58 @@ fn parse_whose(request: &GetSubProcessStreamRequest, bad: &mut Violations) -> Op
     }
 }
 
-fn message(channels: &[String; 2], item: Item<'_>) -> LogItem {
-    let (timestamp, nanos) = timestamp(item.time);
-    LogItem {
-        channel: channels[item.channel as usize].clone(),
-        line: String::from_utf8_lossy(item.bytes).into_owned(),
-        timestamp,
-        nanos,
-        sequence: item.sequence,
-        dropped: item.dropped,
-        partial: item.partial,
-        ..LogItem::default()
+/// The fields that are the same for all items of an output, encoded.
+struct Head(Vec<u8>);
+
+impl Head {
+    fn new(executable: &ExecutableName, channel: Channel) -> Self {
+        let mut head = Vec::new();
+        put_bytes(1, format!("{}::{}", executable.as_str(), channel.name()).as_bytes(), &mut head);
+        Self(head)
+    }
+
+    /// A [`LogItem`] as prost would encode it.
+    fn encode(&self, item: Item<'_>, message: &mut BytesMut) {
+        let (timestamp, nanos) = timestamp(item.time);
+        message.put_slice(&self.0);
+        put_bytes(2, String::from_utf8_lossy(item.bytes).as_bytes(), message);
+        put_number(3, timestamp.cast_unsigned(), message);
+        put_number(100, nanos.into(), message);
+        put_number(101, item.sequence, message);
+        put_number(102, item.dropped, message);
+        put_number(103, item.partial.into(), message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn an_item_has_the_bytes_of_its_message() {
+        let executable = ExecutableName::parse("a b").expect("valid");
+        for (bytes, line, time, dropped, partial) in [
+            (&b"hello"[..], "hello", 1_234_567_890_123, 0, false),
+            (b"", "", 0, 7, true),
+            (b"a\xffb", "a\u{fffd}b", -1, u64::MAX, false),
+        ] {
+            let item = Item { channel: Channel::Stderr, bytes, partial, sequence: 300, time, dropped };
+            let mut encoded = BytesMut::new();
+            Head::new(&executable, Channel::Stderr).encode(item, &mut encoded);
+            let (timestamp, nanos) = timestamp(time);
+            let message = LogItem {
+                channel: "a b::stderr".to_owned(),
+                line: line.to_owned(),
+                timestamp,
+                nanos: nanos as i32,
+                sequence: 300,
+                dropped,
+                partial,
+                ..LogItem::default()
+            };
+            assert_eq!(encoded, message.encode_to_vec());
+        }
     }
 }
