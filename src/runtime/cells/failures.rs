@@ -363,31 +363,23 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
 fn a_failed_start_leaves_no_files() {
     alone("a_failed_start_leaves_no_files", |machine| {
         machine.cells.allocate(limited("a")).expect("allocate");
-        let spec = |name| {
-            let mut spec = executable(name, "exec sleep 1000");
+        let start = |machine: &Machine| {
+            let mut spec = executable("job", "exec sleep 1000");
             spec.log.mode = LogMode::File(FileBounds::default());
-            spec
+            machine.cells.start(&cell_name("a"), spec).map(drop)
         };
-        let start =
-            |name| move |machine: &Machine| machine.cells.start(&cell_name("a"), spec(name)).map(drop);
         let undo = |machine: &Machine| {
             machine.forget("a", "job");
             remove_library();
         };
-        let failed = machine.fail_each("start with files", start("job"), undo);
+        let failed = machine.fail_each("start with files", start, undo);
         let steps = ["open a log directory", "make a log directory", "make a log file", "exec"];
         assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
 
-        // With files of an earlier one there.
-        start("job")(&machine).expect("start");
-        let failed = machine.fail_each(
-            "start with files again",
-            |machine| {
-                machine.forget("a", "job");
-                start("job")(machine)
-            },
-            |_| {},
-        );
+        // With the files of an earlier one there.
+        start(&machine).expect("start");
+        machine.forget("a", "job");
+        let failed = machine.fail_each("start with old files", start, |machine| machine.forget("a", "job"));
         assert!(failed.contains(&"open a log file"), "{failed:?}");
     });
 }
