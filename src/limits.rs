@@ -462,5 +462,5 @@ pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub const BUSY_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// Before a step of something that has begun asks the full pool again.
 pub const QUEUE_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// Between two looks at whether the last connection has closed, while the daemon stops.
+/// Between two looks at whether the last connection has closed, or the last file of output, while the daemon stops.
 pub const CONNECTIONS_END_POLL: Duration = Duration::from_millis(20);

@@ -7,6 +7,7 @@
 //! on. What waits for its turn is bounded, too.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +34,10 @@ pub struct Captures {
     to_files: AtomicUsize,
 }
 
+/// Appends to a file. In a box of its own: what waits for most of its life is small.
+pub type Write<'a> = dyn Fn(Box<LogFile>, Vec<u8>) -> Written<'a> + Sync + 'a;
+pub type Written<'a> = Pin<Box<dyn Future<Output = Option<(Box<LogFile>, Option<News>)>> + Send + 'a>>;
+
 impl Default for Captures {
     fn default() -> Self {
         Self {
@@ -48,23 +53,20 @@ impl Captures {
     /// Reads both outputs to their ends. Or, when somebody else has them open, for a moment after all that was started `is_gone`,
     /// which is asked about from when `exited` is closed. `write` has a thread of the pool write to a file, and gives the
     /// file back, unless the thread has panicked.
-    pub async fn run<IsGone, Written>(
+    pub async fn run<IsGone: Future<Output = bool>>(
         &self,
         capture: Capture,
         exited: Receiver<()>,
         is_gone: impl Fn() -> IsGone,
-        write: impl Fn(LogFile, Vec<u8>) -> Written,
-    ) where
-        IsGone: Future<Output = bool>,
-        Written: Future<Output = Option<(LogFile, Option<News>)>>,
-    {
+        write: &Write<'_>,
+    ) {
         let Capture { sources: [stdout, stderr], files, writer } = capture;
         let _to_files = files.as_ref().map(|_| Counted::new(&self.to_files));
         let [out, err] = files.map_or([None, None], |files| files.map(Some));
         let (abandon, abandoned) = channel::bounded(1);
         let ended = async {
-            let out = self.drain(stdout, out, &abandoned, &write);
-            future::zip(out, self.drain(stderr, err, &abandoned, &write)).await;
+            let out = self.drain(stdout, out, &abandoned, write);
+            future::zip(out, self.drain(stderr, err, &abandoned, write)).await;
         };
         let lingering = async {
             // Nothing is ever sent.
@@ -95,15 +97,13 @@ impl Captures {
         }
     }
 
-    async fn drain<Written>(
+    async fn drain(
         &self,
         source: Source,
-        mut file: Option<LogFile>,
+        mut file: Option<Box<LogFile>>,
         abandoned: &Receiver<()>,
-        write: &impl Fn(LogFile, Vec<u8>) -> Written,
-    ) where
-        Written: Future<Output = Option<(LogFile, Option<News>)>>,
-    {
+        write: &Write<'_>,
+    ) {
         match Async::new_nonblocking(source) {
             Ok(source) => {
                 if let Err(error) = self.drain_to_end(&source, &mut file, abandoned, write).await {
@@ -116,16 +116,13 @@ impl Captures {
         tell(file.and_then(|mut file| file.end()));
     }
 
-    async fn drain_to_end<Written>(
+    async fn drain_to_end(
         &self,
         source: &Async<Source>,
-        file: &mut Option<LogFile>,
+        file: &mut Option<Box<LogFile>>,
         abandoned: &Receiver<()>,
-        write: &impl Fn(LogFile, Vec<u8>) -> Written,
-    ) -> io::Result<()>
-    where
-        Written: Future<Output = Option<(LogFile, Option<News>)>>,
-    {
+        write: &Write<'_>,
+    ) -> io::Result<()> {
         let mut reads_left = OUTPUT_READS_ABANDONED_MAX;
         while reads_left > 0 {
             let over = async {
@@ -148,15 +145,7 @@ impl Captures {
         Ok(())
     }
 
-    async fn append<Written>(
-        &self,
-        file: LogFile,
-        bytes: Vec<u8>,
-        write: &impl Fn(LogFile, Vec<u8>) -> Written,
-    ) -> Option<LogFile>
-    where
-        Written: Future<Output = Option<(LogFile, Option<News>)>>,
-    {
+    async fn append(&self, file: Box<LogFile>, bytes: Vec<u8>, write: &Write<'_>) -> Option<Box<LogFile>> {
         let _turn = self.turn.acquire().await;
         let (file, news) = write(file, bytes).await?;
         tell(news);

@@ -13,7 +13,7 @@ use smol::channel;
 use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
-use super::captures::Captures;
+use super::captures::{Captures, Written};
 use super::cells::Runtime;
 use super::readings::{self, Reader, Readings};
 use super::refusal::status;
@@ -259,16 +259,16 @@ impl Supervisor {
             let leaf = leaf.clone();
             async { self.run_step(move |cells| cells.is_gone(&leaf)).await.unwrap_or(true) }
         };
-        let write = |file: LogFile, bytes: Vec<u8>| {
+        let write = |file: Box<LogFile>, bytes: Vec<u8>| -> Written<'_> {
             let once = Arc::new(Mutex::new(Some((file, bytes))));
             let written = self.run_step(move |_| {
                 let (mut file, bytes) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
                 let news = file.write(&bytes);
                 Some((file, news))
             });
-            async { written.await.ok().flatten() }
+            Box::pin(async { written.await.ok().flatten() })
         };
-        self.captures.run(capture, exited, is_gone, write).await;
+        self.captures.run(capture, exited, is_gone, &write).await;
     }
 
     /// Waits for a process to exit, then has it reaped, and started again if it is to be.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct Capture {
     pub sources: [Source; 2],
     /// To which all of it is appended, too, if it is.
-    pub files: Option<[LogFile; 2]>,
+    pub files: Option<[Box<LogFile>; 2]>,
     /// To be dropped when nothing is read any more.
     pub writer: CaptureGuard,
 }

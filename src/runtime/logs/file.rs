@@ -324,7 +324,7 @@ mod tests {
     /// The one of standard output.
     fn open(scratch: &Scratch, bounds: FileBounds) -> LogFile {
         let [out, _] = scratch.open("job", bounds).expect("opened").keep();
-        out
+        *out
     }
 
     fn path(scratch: &Scratch, number: u32) -> PathBuf {

@@ -87,9 +87,9 @@ impl Library {
 
 impl LogFiles {
     /// From now on they stay.
-    pub fn keep(self) -> [LogFile; 2] {
+    pub fn keep(self) -> [Box<LogFile>; 2] {
         self.made.keep();
-        self.files
+        self.files.map(Box::new)
     }
 }
 
