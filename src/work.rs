@@ -79,21 +79,29 @@ impl Pool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Rejected> {
-        // Apart from the notice, so that the channel's code is there once and not for each kind of result.
         let result = Arc::new(Mutex::new(None));
-        let (notice, done) = channel::bounded(1);
         let place = Arc::clone(&result);
-        self.enqueue(Box::new(move || {
-            if !notice.is_closed() {
-                *locked(&place) = Some(job());
-                // The caller may have gone meanwhile; then nobody wants the result.
-                let _ = notice.try_send(());
-            }
-        }))?;
-        // Without a notice when the job has panicked.
-        let _ = done.recv().await;
+        self.run_boxed(Box::new(move || *locked(&place) = Some(job()))).await?;
         let result = locked(&result).take();
+        // There is none when the job has panicked.
         result.ok_or(Rejected::Panicked)
+    }
+
+    /// Apart, so that the code is there once and not for each kind of job.
+    fn run_boxed(&self, job: Job) -> Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send + '_>> {
+        Box::pin(async move {
+            let (notice, done) = channel::bounded::<()>(1);
+            self.enqueue(Box::new(move || {
+                if !notice.is_closed() {
+                    job();
+                    // The caller may have gone meanwhile; then nobody wants the result.
+                    let _ = notice.try_send(());
+                }
+            }))?;
+            // Without a notice when the job has panicked.
+            let _ = done.recv().await;
+            Ok(())
+        })
     }
 
     fn enqueue(&self, job: Job) -> Result<(), Rejected> {

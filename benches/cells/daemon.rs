@@ -2,9 +2,9 @@
 
 use crate::memory::Memory;
 use auraed::client::Channel;
-use auraed::proto::aurae::observe::v0::GetSubProcessStreamRequest;
+use auraed::proto::aurae::observe::v0::{GetSubProcessStreamRequest, LogItem};
 use auraed::proto::aurae::runtime::v0::*;
-use auraed::proto::{CellServiceClient, ObserveServiceClient};
+use auraed::proto::{CellServiceClient, Items, ObserveServiceClient};
 use auraed::transport::listen::Address;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -85,10 +85,21 @@ impl Daemon {
         self.answer(CellServiceClient::new(&self.channel).wait(&request));
     }
 
-    /// Reads all of these streams at once, to their ends. Gives how many items came, and how many were dropped.
-    pub fn read_all(&self, requests: impl Iterator<Item = GetSubProcessStreamRequest>) -> (u64, u64) {
-        let read = async |request: GetSubProcessStreamRequest| {
-            let mut items = ObserveServiceClient::new(&self.channel).get_sub_process_stream(&request).await?;
+    /// Reads the output of these executables of a cell at once, to their ends; calls `ready` when all streams have begun.
+    /// Gives how many items came, and how many were dropped.
+    pub fn read_all(
+        &self,
+        cell: &str,
+        executables: impl Iterator<Item = String>,
+        ready: impl FnOnce(),
+    ) -> (u64, u64) {
+        let observe = ObserveServiceClient::new(&self.channel);
+        let request = |executable_name| GetSubProcessStreamRequest {
+            cell_name: cell.to_owned(),
+            executable_name,
+            ..GetSubProcessStreamRequest::default()
+        };
+        let read = async |mut items: Items<LogItem>| {
             let (mut read, mut dropped) = (0, 0);
             while let Some(item) = items.try_next().await? {
                 (read, dropped) = (read + 1, dropped + item.dropped);
@@ -96,8 +107,13 @@ impl Daemon {
             Ok((read, dropped))
         };
         let readers = LocalExecutor::new();
-        let tasks: Vec<_> = requests.map(|request| readers.spawn(read(request))).collect();
         self.answer(readers.run(async {
+            let mut streams = Vec::new();
+            for executable in executables {
+                streams.push(observe.get_sub_process_stream(&request(executable)).await?);
+            }
+            ready();
+            let tasks: Vec<_> = streams.into_iter().map(|items| readers.spawn(read(items))).collect();
             let mut sum = (0, 0);
             for task in tasks {
                 let (read, dropped) = task.await?;
@@ -105,6 +121,11 @@ impl Daemon {
             }
             Ok(sum)
         }))
+    }
+
+    /// A path that goes with the daemon.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     /// The time that its threads have run.

@@ -4,67 +4,61 @@
 
 use crate::daemon::Daemon;
 use crate::writer::LINE_BYTES;
-use auraed::proto::aurae::observe::v0::GetSubProcessStreamRequest;
 use auraed::proto::aurae::runtime::v0::{Executable, LogMode, LogPolicy};
 use std::time::{Duration, Instant};
 
-/// Of one writer.
+/// Of one writer, or of a hundred together.
 const LINES: usize = 10_000_000;
 
 pub fn measure() {
     println!("\n## Output of one executable, {LINES} lines of {LINE_BYTES} bytes\n");
     println!("{}", Row::heading());
-    for (what, redirect) in [
-        ("/dev/null", ">/dev/null"),
-        ("cat >/dev/null", "| cat >/dev/null"),
-        ("cat >file", "| cat >/tmp/aurae-bench-file"),
+    let file = std::env::temp_dir().join(format!("aurae-bench-{}.out", std::process::id()));
+    let to_file = format!("| cat >{}", file.display());
+    for (what, redirect, mode, followed) in [
+        ("/dev/null", ">/dev/null", LogMode::Ring, false),
+        ("cat >/dev/null", "| cat >/dev/null", LogMode::Ring, false),
+        ("cat >file", to_file.as_str(), LogMode::Ring, false),
+        ("its ring", "", LogMode::Ring, false),
+        ("its ring and its file", "", LogMode::File, false),
+        ("its ring, with a reader", "", LogMode::Ring, true),
+        ("a reader, lossless", "", LogMode::Block, true),
     ] {
-        let daemon = Daemon::start();
-        daemon.allocate(crate::cell("a"));
-        println!("{}", run(&daemon, &[job("job", redirect, LINES, LogMode::Ring)], LINES, false).shown(what));
-        let _ = std::fs::remove_file("/tmp/aurae-bench-file");
+        println!("{}", run(&[job("job", redirect, LINES, mode)], followed).shown(what));
     }
-    for (what, mode, followed) in [
-        ("the ring", LogMode::Ring, false),
-        ("the ring, with a reader", LogMode::Ring, true),
-        ("a reader, lossless", LogMode::Block, true),
-    ] {
-        let daemon = Daemon::start();
-        daemon.allocate(crate::cell("a"));
-        println!("{}", run(&daemon, &[job("job", "", LINES, mode)], LINES, followed).shown(what));
-    }
+    let _ = std::fs::remove_file(file);
     println!("\n## 100 executables at once, {} lines each\n", LINES / 100);
     println!("{}", Row::heading());
-    for (what, redirect, followed) in [
-        ("/dev/null", ">/dev/null", false),
-        ("their rings", "", false),
-        ("a reader each, lossless", "", true),
+    for (what, redirect, mode, followed) in [
+        ("/dev/null", ">/dev/null", LogMode::Ring, false),
+        ("their rings", "", LogMode::Ring, false),
+        ("a reader each, lossless", "", LogMode::Block, true),
     ] {
-        let daemon = Daemon::start();
-        daemon.allocate(crate::cell("a"));
-        let mode = if followed { LogMode::Block } else { LogMode::Ring };
         let jobs: Vec<_> = (0..100).map(|n| job(&format!("job {n}"), redirect, LINES / 100, mode)).collect();
-        println!("{}", run(&daemon, &jobs, LINES, followed).shown(what));
+        println!("{}", run(&jobs, followed).shown(what));
     }
 }
 
-/// From the first start to the last end.
-fn run(daemon: &Daemon, jobs: &[Executable], lines: usize, followed: bool) -> Row {
-    let before = daemon.cpu();
-    let began = Instant::now();
-    jobs.iter().for_each(|job| daemon.begin("a", job.clone()));
-    let mut row = Row { lines, read: 0, dropped: 0, took: Duration::ZERO, cpu: Duration::ZERO };
+/// From the moment that all may write to the last end. Who is to read does so from the first line on.
+fn run(jobs: &[Executable], followed: bool) -> Row {
+    let daemon = Daemon::start();
+    let gate = daemon.file("gate");
+    daemon.allocate(crate::cell("a"));
+    for job in jobs {
+        let command = format!("while [ ! -e {} ]; do sleep 0.01; done; {}", gate.display(), job.command);
+        daemon.begin("a", Executable { command, ..job.clone() });
+    }
+    let (before, began) = (daemon.cpu(), Instant::now());
+    let open = || std::fs::write(&gate, "").expect("a gate");
+    let mut row = Row::default();
     if followed {
-        let request = |job: &Executable| GetSubProcessStreamRequest {
-            cell_name: "a".to_owned(),
-            executable_name: job.name.clone(),
-            ..GetSubProcessStreamRequest::default()
-        };
-        (row.read, row.dropped) = daemon.read_all(jobs.iter().map(request));
+        let names = jobs.iter().map(|job| job.name.clone());
+        (row.read, row.dropped) = daemon.read_all("a", names, open);
+    } else {
+        open();
     }
     jobs.iter().for_each(|job| daemon.wait("a", &job.name));
-    row.took = began.elapsed();
-    row.cpu = daemon.cpu() - before;
+    (row.took, row.cpu) = (began.elapsed(), daemon.cpu() - before);
     row
 }
 
@@ -75,8 +69,9 @@ fn job(name: &str, redirect: &str, lines: usize, mode: LogMode) -> Executable {
     Executable { name: name.to_owned(), command, log, ..Executable::default() }
 }
 
+/// Of [`LINES`].
+#[derive(Default)]
 struct Row {
-    lines: usize,
     read: u64,
     dropped: u64,
     took: Duration,
@@ -92,7 +87,7 @@ impl Row {
     }
 
     fn shown(&self, what: &str) -> String {
-        let (lines, seconds) = (self.lines as f64, self.took.as_secs_f64());
+        let (lines, seconds) = (LINES as f64, self.took.as_secs_f64());
         let megabytes = lines * LINE_BYTES as f64 / 1e6;
         format!(
             "{what:28} {:9.0} {:12.0} {:10.2} {:12} {:12}",

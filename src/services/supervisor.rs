@@ -4,7 +4,8 @@
 //! An end (Stop, Free) that has begun is seen through to its end even when its caller has gone.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
@@ -30,6 +31,9 @@ use crate::runtime::{
     Started, Whose,
 };
 use crate::work::{Pool, Rejected, Tasks};
+
+/// Boxed: as a type of its own, each kind would have a copy of all that it waits for.
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
 
 /// A handle; clones drive the same cells.
 #[derive(Clone)]
@@ -92,8 +96,10 @@ impl Supervisor {
             let begin = |cell: &CellInfo| {
                 let name = cell.spec.name.clone();
                 // Without a place among the ends: clients may hold them all, for hours.
-                let end = self.clone().begin_and_end(None, move |cells| cells.free(&name, true));
-                self.see_through("an end", end)
+                let supervisor = self.clone();
+                let begin =
+                    Box::pin(async move { supervisor.run(move |cells| cells.free(&name, true)).await });
+                self.see_through("an end", Box::pin(self.clone().begin_and_end(None, begin)))
             };
             let ends: Vec<_> = batch.iter().map(|cell| (&cell.spec.name, begin(cell))).collect();
             for (cell, end) in ends {
@@ -111,39 +117,27 @@ impl Supervisor {
     }
 
     /// Begins an end with `begin` and sees it through, whether or not the caller stays to hear of it.
-    fn begin_end<Begin>(
+    fn begin_end(
         &self,
         grace: Option<Duration>,
-        begin: Begin,
-    ) -> impl Future<Output = Result<(), Status>> + Send + use<Begin>
-    where
-        Begin: FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
-    {
-        self.see_through("an end", self.clone().end_in_a_place(grace, begin))
+        begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
+    ) -> Work<()> {
+        let supervisor = self.clone();
+        let begin = Box::pin(async move { supervisor.run(begin).await });
+        self.see_through("an end", Box::pin(self.clone().end_in_a_place(grace, begin)))
     }
 
     /// Has `work` done to its end, from now on and whether or not the caller stays to hear of it.
-    fn see_through<Work>(
-        &self,
-        what: &'static str,
-        work: Work,
-    ) -> impl Future<Output = Result<(), Status>> + Send + use<Work>
-    where
-        Work: Future<Output = Result<(), Status>> + Send + 'static,
-    {
+    fn see_through(&self, what: &'static str, work: Work<()>) -> Work<()> {
         let (result, done) = channel::bounded(1);
         self.tasks.spawn(what, async move {
             // The caller may have gone.
             let _ = result.try_send(work.await);
         });
-        async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) }
+        Box::pin(async move { done.recv().await.unwrap_or_else(|_| Err(rejected(Rejected::Panicked))) })
     }
 
-    async fn end_in_a_place(
-        self,
-        grace: Option<Duration>,
-        begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
-    ) -> Result<(), Status> {
+    async fn end_in_a_place(self, grace: Option<Duration>, begin: Work<Ending>) -> Result<(), Status> {
         let place = self.ends.try_acquire_arc().ok_or_else(|| {
             let text =
                 format!("{ENDS_MAX} executables and cells are being ended, the limit; try again later");
@@ -154,12 +148,8 @@ impl Supervisor {
         ended
     }
 
-    async fn begin_and_end(
-        self,
-        grace: Option<Duration>,
-        begin: impl FnOnce(&Cells) -> Result<Ending, Error> + Send + 'static,
-    ) -> Result<(), Status> {
-        let ending = self.run(begin).await?;
+    async fn begin_and_end(self, grace: Option<Duration>, begin: Work<Ending>) -> Result<(), Status> {
+        let ending = begin.await?;
         let grace = if ending.is_frozen() { Duration::ZERO } else { grace.unwrap_or(self.grace) };
         self.end(ending, grace).await
     }
@@ -177,16 +167,27 @@ impl Supervisor {
     /// A step of something that has begun: waits for its turn when the pool is full.
     async fn run_step<T: Send + 'static>(
         &self,
-        step: impl FnOnce(&Cells) -> T + Clone + Send + 'static,
+        step: impl Fn(&Cells) -> T + Send + Sync + 'static,
     ) -> Result<T, Status> {
-        loop {
-            let (cells, step) = (self.cells.clone(), step.clone());
-            match self.pool.run(move || step(&cells)).await {
-                Ok(result) => return Ok(result),
-                Err(Rejected::QueueFull) => Timer::after(QUEUE_RETRY_DELAY).await,
-                Err(Rejected::Panicked) => return Err(rejected(Rejected::Panicked)),
-            };
-        }
+        let result = Arc::new(Mutex::new(None));
+        let (place, cells) = (result.clone(), self.cells.clone());
+        self.run_when_possible(Arc::new(move || *locked(&place) = Some(step(&cells)))).await?;
+        let result = locked(&result).take();
+        result.ok_or_else(|| rejected(Rejected::Panicked))
+    }
+
+    /// Apart, so that the code is there once and not for each kind of step.
+    fn run_when_possible(&self, step: Arc<dyn Fn() + Send + Sync>) -> Work<()> {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            loop {
+                let step = step.clone();
+                match pool.run(move || step()).await {
+                    Err(Rejected::QueueFull) => Timer::after(QUEUE_RETRY_DELAY).await,
+                    result => return result.map_err(rejected),
+                };
+            }
+        })
     }
 
     /// Reads all cells, in two jobs: where there are two processors, it takes half as long.
@@ -351,7 +352,7 @@ impl Supervisor {
         let under_way = self.limit_start(restart.cell());
         let once = Arc::new(Mutex::new(Some((restart, turn, under_way))));
         self.run_step(move |cells| {
-            let (restart, _turn, _under_way) = once.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let (restart, _turn, _under_way) = locked(&once).take()?;
             match cells.restart(restart) {
                 Restarted::Running(started) => {
                     supervisor.begin_watch(started);
@@ -433,6 +434,10 @@ impl Supervisor {
         };
         looked.map_err(|error| status(&error))
     }
+}
+
+fn locked<T>(place: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sleeps until it is worth asking again.
@@ -570,7 +575,7 @@ impl Runtime for Supervisor {
             drop(pause);
             outcome
         };
-        self.see_through("a freeze", frozen).await
+        self.see_through("a freeze", Box::pin(frozen)).await
     }
 
     /// Waits for no start: it is what helps one that stands still.

@@ -5,11 +5,11 @@
 
 use super::Channel;
 use super::lines::{self, Sink};
+use super::numbered::Numbered;
 use super::ring::{Place, Record, Ring, Stamp};
 use crate::limits::LOG_MEMORY_BYTES;
 use crate::runtime::clock::unix_ns;
 use event_listener::{Event, EventListener};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +19,7 @@ pub struct Logs(Mutex<Shelf>);
 
 #[derive(Debug)]
 struct Shelf {
-    feeds: BTreeMap<u64, State>,
-    last_id: u64,
+    feeds: Numbered<Box<State>>,
     /// Blocks that there have ever been: the age of the youngest.
     age: u64,
     /// That the rings take together, and may take.
@@ -51,7 +50,7 @@ struct State {
     writers: usize,
     /// … because the source has ended.
     ended: bool,
-    followers: BTreeMap<u64, Reader>,
+    followers: Numbered<Reader>,
     /// The writer waits for a follower to read.
     waits: bool,
 }
@@ -127,16 +126,14 @@ pub struct Follower {
 
 impl Default for Logs {
     fn default() -> Self {
-        let (feeds, limit) = (BTreeMap::new(), LOG_MEMORY_BYTES);
-        Self(Mutex::new(Shelf { feeds, last_id: 0, age: 0, bytes: 0, limit }))
+        Self(Mutex::new(Shelf { feeds: Numbered::default(), age: 0, bytes: 0, limit: LOG_MEMORY_BYTES }))
     }
 }
 
 impl Logs {
     /// Feeds that take `limit` bytes together, and at most one read more.
     pub fn new(limit: usize) -> Arc<Self> {
-        let shelf = Shelf { feeds: BTreeMap::new(), last_id: 0, age: 0, bytes: 0, limit };
-        Arc::new(Self(Mutex::new(shelf)))
+        Arc::new(Self(Mutex::new(Shelf { feeds: Numbered::default(), age: 0, bytes: 0, limit })))
     }
 
     /// That all feeds take.
@@ -153,9 +150,6 @@ impl Logs {
 impl Feed {
     /// One that holds `ring_bytes` of each output, and whose writer waits for readers if it `blocks`.
     pub fn new(logs: &Arc<Logs>, ring_bytes: usize, blocks: bool) -> Arc<Self> {
-        let mut shelf = logs.shelf();
-        shelf.last_id += 1;
-        let id = shelf.last_id;
         // Where the clock is right, no sequence is given twice, neither to the next of the name nor by the next daemon.
         let first = u64::try_from(unix_ns() / 1000).unwrap_or_default().max(1);
         let state = State {
@@ -165,11 +159,10 @@ impl Feed {
             next: first,
             writers: 0,
             ended: false,
-            followers: BTreeMap::new(),
+            followers: Numbered::default(),
             waits: false,
         };
-        shelf.feeds.insert(id, state);
-        drop(shelf);
+        let id = logs.shelf().feeds.add(Box::new(state));
         Arc::new(Self { logs: Arc::clone(logs), id, changed: Event::new(), room: Event::new() })
     }
 
@@ -245,22 +238,16 @@ impl Feed {
 
     /// Begins to read.
     pub fn follow(self: &Arc<Self>, want: Want, range: Range) -> Result<Follower, NoSuchSequence> {
-        let mut shelf = self.logs.shelf();
-        shelf.last_id += 1;
-        let id = shelf.last_id;
-        if let Some(state) = shelf.feeds.get_mut(&self.id) {
-            let reader = state.reader(want, range)?;
-            state.followers.insert(id, reader);
-        }
-        drop(shelf);
-        Ok(Follower { feed: Arc::clone(self), id })
+        let add = |state: &mut State| state.reader(want, range).map(|reader| state.followers.add(reader));
+        let id = self.logs.shelf().feeds.get_mut(self.id).map(|state| add(state)).transpose()?;
+        Ok(Follower { feed: Arc::clone(self), id: id.unwrap_or_default() })
     }
 
     /// `None` when the feed is about to go, and nobody can tell the difference.
     fn with<T>(&self, change: impl FnOnce(&mut State, &mut Budget<'_>) -> T) -> Option<T> {
         let mut shelf = self.logs.shelf();
         let Shelf { feeds, age, bytes, limit, .. } = &mut *shelf;
-        let result = change(feeds.get_mut(&self.id)?, &mut Budget { age, bytes, limit: *limit });
+        let result = change(feeds.get_mut(self.id)?, &mut Budget { age, bytes, limit: *limit });
         shelf.make_way();
         Some(result)
     }
@@ -269,7 +256,7 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut shelf = self.logs.shelf();
-        let gone = shelf.feeds.remove(&self.id);
+        let gone = shelf.feeds.remove(self.id);
         shelf.bytes -= gone.iter().flat_map(|state| &state.rings).map(Ring::bytes).sum::<usize>();
     }
 }
@@ -283,20 +270,21 @@ impl Follower {
     /// It is called under the lock.
     pub fn read(&mut self, mut take: impl FnMut(Item<'_>) -> ControlFlow<()>) -> Progress {
         let mut shelf = self.feed.logs.shelf();
-        let Some(state) = shelf.feeds.get_mut(&self.feed.id) else { return Progress::Ended };
-        let Some(mut reader) = state.followers.remove(&self.id) else { return Progress::Ended };
+        let Some(state) = shelf.feeds.get_mut(self.feed.id) else { return Progress::Ended };
+        let is_over = state.ended && state.writers == 0;
+        let State { rings, followers, .. } = &mut **state;
+        let Some(reader) = followers.get_mut(self.id) else { return Progress::Ended };
         let progress = loop {
-            match reader.next(&state.rings) {
+            match reader.next(rings) {
                 Some(item) if item.sequence >= reader.until => break Progress::Ended,
                 Some(item) if take(item).is_break() => break Progress::More,
                 Some(_) => {}
-                None if reader.until != u64::MAX || (state.ended && state.writers == 0) => {
+                None if reader.until != u64::MAX || is_over => {
                     break Progress::Ended;
                 }
                 None => break Progress::Drained,
             }
         };
-        state.followers.insert(self.id, reader);
         let waited_for = state.waits;
         drop(shelf);
         if waited_for {
@@ -308,8 +296,8 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        if let Some(state) = self.feed.logs.shelf().feeds.get_mut(&self.feed.id) {
-            state.followers.remove(&self.id);
+        if let Some(state) = self.feed.logs.shelf().feeds.get_mut(self.feed.id) {
+            state.followers.remove(self.id);
         }
         self.feed.room.notify(usize::MAX);
     }
@@ -319,13 +307,13 @@ impl Shelf {
     /// Drops the oldest blocks until all take no more than they may, but none for which a writer waits.
     fn make_way(&mut self) {
         while self.bytes > self.limit {
-            let oldest = |(id, state): (&u64, &State)| Some((state.oldest()?, *id));
+            let oldest = |(id, state): &(u64, Box<State>)| Some((state.oldest()?, *id));
             let Some(((_, channel), id)) =
                 self.feeds.iter().filter_map(oldest).min_by_key(|((age, _), _)| *age)
             else {
                 return;
             };
-            let Some(state) = self.feeds.get_mut(&id) else { return };
+            let Some(state) = self.feeds.get_mut(id) else { return };
             let mut budget = Budget { age: &mut self.age, bytes: &mut self.bytes, limit: self.limit };
             let mut writer = Writer { state, budget: &mut budget, channel, time: unix_ns() };
             if writer.ring().oldest_is_open() {
@@ -372,8 +360,8 @@ impl State {
     /// Somebody for whom the writer would wait has not read all of the oldest block of this output.
     fn is_needed(&self, channel: Channel) -> bool {
         let ring = &self.rings[channel as usize];
-        let mut readers = self.followers.values().filter(|reader| reader.want.has(channel));
-        self.blocks && readers.any(|reader| ring.needs_oldest(&reader.places[channel as usize]))
+        let mut readers = self.followers.iter().filter(|(_, reader)| reader.want.has(channel));
+        self.blocks && readers.any(|(_, reader)| ring.needs_oldest(&reader.places[channel as usize]))
     }
 
     /// The oldest block that can go: its age, and whose it is.

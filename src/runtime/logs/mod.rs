@@ -16,6 +16,7 @@ mod feed;
 mod file;
 mod library;
 mod lines;
+mod numbered;
 mod policy;
 mod ring;
 
