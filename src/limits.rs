@@ -427,7 +427,7 @@ const _: () = assert!(LINE_BYTES_MAX < OUTPUT_READ_BYTES);
 
 // Ends of executables and cells
 
-/// Processes that are being started at a time: a thread is left for everything else.
+/// Processes that are being started at a time, and a write to a file of output: a thread is left for everything else.
 pub const STARTS_MAX: usize = POOL_THREADS - 1;
 /// From the order to start a process to its program, which takes milliseconds, and some seconds in a cell with next to no
 /// cpu time. Whoever takes longer is stopped by a process of its user, or waits for a file system that doesn't answer, and

@@ -34,9 +34,11 @@ pub struct Captures {
     to_files: AtomicUsize,
 }
 
-/// Appends to a file. In a box of its own: what waits for most of its life is small.
+/// Has a thread of the pool append to a file, or close it where there is nothing to append; gives the file back that is still
+/// open.
 pub type Write<'a> = dyn Fn(Box<LogFile>, Vec<u8>) -> Written<'a> + Sync + 'a;
-pub type Written<'a> = Pin<Box<dyn Future<Output = Option<(Box<LogFile>, Option<News>)>> + Send + 'a>>;
+/// In a box of its own: what waits for most of its life is small.
+pub type Written<'a> = Pin<Box<dyn Future<Output = (Option<Box<LogFile>>, Option<News>)> + Send + 'a>>;
 
 impl Default for Captures {
     fn default() -> Self {
@@ -51,8 +53,7 @@ impl Default for Captures {
 
 impl Captures {
     /// Reads both outputs to their ends. Or, when somebody else has them open, for a moment after all that was started `is_gone`,
-    /// which is asked about from when `exited` is closed. `write` has a thread of the pool write to a file, and gives the
-    /// file back, unless the thread has panicked.
+    /// which is asked about from when `exited` is closed.
     pub async fn run<IsGone: Future<Output = bool>>(
         &self,
         capture: Capture,
@@ -113,7 +114,9 @@ impl Captures {
             }
             Err(error) => log::error!("output cannot be waited for: {error}"),
         }
-        tell(file.and_then(|mut file| file.end()));
+        if let Some(file) = file {
+            self.append(file, Vec::new(), write).await;
+        }
     }
 
     async fn drain_to_end(
@@ -147,9 +150,13 @@ impl Captures {
 
     async fn append(&self, file: Box<LogFile>, bytes: Vec<u8>, write: &Write<'_>) -> Option<Box<LogFile>> {
         let _turn = self.turn.acquire().await;
-        let (file, news) = write(file, bytes).await?;
-        tell(news);
-        Some(file)
+        let (file, news) = write(file, bytes).await;
+        match news {
+            None => {}
+            Some(news @ News::Resumed(..)) => log::warn!("{news}"),
+            Some(news) => log::error!("{news}"),
+        }
+        file
     }
 
     /// Reads once. With all of it if that is wanted, else with what there was no room for, if anything.
@@ -174,14 +181,6 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn tell(news: Option<News>) {
-    match news {
-        None => {}
-        Some(news @ News::Resumed(..)) => log::warn!("{news}"),
-        Some(news) => log::error!("{news}"),
     }
 }
 

@@ -85,7 +85,7 @@ impl LogFile {
     }
 
     /// Appends what the output has given.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Option<News> {
+    fn write(&mut self, mut bytes: &[u8]) -> Option<News> {
         if let Some(gap) = &mut self.gap {
             bytes = gap.skip(bytes);
             if bytes.is_empty() {
@@ -119,8 +119,16 @@ impl LogFile {
         }
     }
 
-    /// The output has ended.
-    pub fn end(&mut self) -> Option<News> {
+    /// Where there is nothing to write the output has ended, and the file is closed: that may block, too.
+    pub fn write_or_end(mut self: Box<Self>, bytes: &[u8]) -> (Option<Box<Self>>, Option<News>) {
+        if bytes.is_empty() {
+            return (None, self.end());
+        }
+        let news = self.write(bytes);
+        (Some(self), news)
+    }
+
+    fn end(&mut self) -> Option<News> {
         let gap = self.gap.take()?;
         Some(News::Missing(self.shown(), gap.bytes))
     }
