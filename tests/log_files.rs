@@ -370,7 +370,7 @@ impl Daemon {
         self.channel.take();
         self.signal(Signal::SIGTERM);
         eventually("it ends", || self.process.borrow_mut().try_wait().expect("it is ours").is_some()).await;
-        self.process.replace(spawn(&self.directory));
+        self.process.swap(&spawn(&self.directory).into());
         self.connect().await;
     }
 
