@@ -48,7 +48,7 @@ pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     let listeners: Vec<Listener> =
         config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
-    let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    let cells = Arc::new(open_cells(config)?);
     let settled = pool.clone();
     let events = EventLog::new();
     cells.send_events_to(events.clone());
@@ -125,11 +125,12 @@ fn open_lock(path: &Path) -> Result<File, String> {
 
 const LOCK_MODE: u32 = 0o600;
 
-fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
+fn open_cells(config: &Config) -> Result<Cells, String> {
+    let runtime_dir = &config.runtime_dir;
     let canonical = fs::canonicalize(runtime_dir).map_err(|error| {
         format!("cannot resolve the runtime directory {}: {error}", runtime_dir.display())
     })?;
-    // A running executable takes a descriptor or two; what is started gets its own limit back.
+    // A running executable takes some descriptors; what is started gets its own limit back.
     let (open_files, descriptors) = sys::open_files::raise_open_files_limit(DESCRIPTORS_MAX)
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     if descriptors < DESCRIPTORS_MAX {
@@ -138,7 +139,12 @@ fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
              be; calls will fail earlier. Raise the limit (systemd: LimitNOFILE={DESCRIPTORS_MAX})"
         );
     }
-    let config = CellsConfig { open_files: Some(open_files), ..CellsConfig::for_runtime_dir(&canonical) };
+    let config = CellsConfig {
+        open_files: Some(open_files),
+        log_memory: config.log_memory,
+        library_dir: config.library_dir.clone(),
+        ..CellsConfig::for_runtime_dir(&canonical)
+    };
     Cells::open(config).map_err(|error| error.to_string())
 }
 

@@ -388,8 +388,12 @@ fn a_process_begins_clean() {
 
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("fds").flatten();
     let fds: BTreeSet<_> = fds.map(|fd| (fd.file_name(), fs::read_link(fd.path()).expect("link"))).collect();
-    let null = |fd: &str| (fd.into(), PathBuf::from("/dev/null"));
-    assert_eq!(fds, BTreeSet::from([null("0"), null("1"), null("2")]));
+    let [(stdin, null), (_, stdout), (_, stderr)] = fds.iter().collect::<Vec<_>>()[..] else {
+        panic!("it has other descriptors than three: {fds:?}")
+    };
+    assert_eq!((stdin.to_str(), null.as_path()), (Some("0"), Path::new("/dev/null")));
+    let is_pipe = |target: &Path| target.to_string_lossy().starts_with("pipe:");
+    assert!(is_pipe(stdout) && is_pipe(stderr) && stdout != stderr, "{fds:?}");
 
     let environment = proc_file(pid, "environ");
     let mut variables: Vec<&str> = environment.split_terminator('\0').filter(|v| *v != "PWD=/").collect();

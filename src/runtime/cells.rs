@@ -18,7 +18,7 @@ use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
-use super::logs::{Capture, Logs};
+use super::logs::{Capture, Library, LogFiles, LogMode, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
@@ -55,6 +55,8 @@ pub struct CellsConfig {
     pub open_files: Option<OpenFilesLimit>,
     /// Bytes that are held of all output together.
     pub log_memory: usize,
+    /// Holds the files of those whose output is to be in files.
+    pub library_dir: PathBuf,
 }
 
 impl CellsConfig {
@@ -71,6 +73,7 @@ impl CellsConfig {
             init: OWN_PROGRAM.into(),
             open_files: None,
             log_memory: LOG_MEMORY_BYTES,
+            library_dir: "/var/lib/aurae".into(),
         }
     }
 }
@@ -117,6 +120,7 @@ impl Restart {
 pub struct Cells {
     tree: Tree,
     launcher: Launcher,
+    library: Library,
     /// Never held across a system call.
     registry: Mutex<Registry>,
 }
@@ -133,7 +137,8 @@ impl Cells {
         let tree = Tree::open(&hierarchies, &config.slice)?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         let registry = Registry::new(Logs::new(config.log_memory));
-        Ok(Self { tree, launcher, registry: Mutex::new(registry) })
+        let library = Library::new(&config.library_dir);
+        Ok(Self { tree, launcher, library, registry: Mutex::new(registry) })
     }
 
     /// Tells `sink` what becomes of cells and executables from now on.
@@ -615,7 +620,8 @@ impl Cells {
         let Place { leaf: number, limited, namespaces, output } = place;
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
-        let (capture, output) =
+        let files = self.open_files(cell, spec)?;
+        let (mut capture, output) =
             Capture::open(output, spec.user).map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
@@ -626,9 +632,17 @@ impl Cells {
         let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
         drop(output);
         match self.in_time(cell, &spec.name, number, launched) {
-            Ok(spawned) => Ok(Launched { spawned, memory, limited, capture }),
+            Ok(spawned) => {
+                capture.files = files.map(LogFiles::keep);
+                Ok(Launched { spawned, memory, limited, capture })
+            }
             Err(error) => Err(namespaces.explain(cell, error)),
         }
+    }
+
+    fn open_files(&self, cell: &CellName, spec: &ExecutableSpec) -> Result<Option<LogFiles>, Error> {
+        let LogMode::File(bounds) = spec.log.mode else { return Ok(None) };
+        self.library.open(cell, &spec.name, bounds).map(Some)
     }
 
     /// A launch that was given up has failed, whatever it looks like: an exec that SIGKILL has cut short is no other than one

@@ -58,7 +58,7 @@ pub use executable::{
 pub use freezing::Freezing;
 pub use info::{CellInfo, ExecutableInfo, ExecutableState, Pressure, PressureShare, ProcessInfo, Usage};
 pub use isolation::Isolation;
-pub use logs::{LogMode, LogPolicy, RingBytes};
+pub use logs::{FileBounds, LogMode, LogPolicy, RingBytes};
 pub use names::{CellName, ExecutableName};
 pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use output::{Output, Whose};

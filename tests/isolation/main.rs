@@ -327,7 +327,8 @@ fn what_was_daemonised_has_its_grace_period() {
         last.display(),
         ready.display()
     );
-    machine.start("web", "job", &command);
+    // Whose outputs somebody has open: the shell says of its `sleep` that it was ended.
+    let _started = machine.start("web", "job", &command);
     eventually("the trap is set", || ready.exists());
     // The executable's own process ends at once.
     machine.free("web");

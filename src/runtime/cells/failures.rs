@@ -6,6 +6,7 @@
 use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
 use super::super::cpuset::{CpusetLimits, IdList};
 use super::super::events::Event;
+use super::super::logs::FileBounds;
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
@@ -83,6 +84,7 @@ impl Machine {
             init: daemon(),
             open_files: None,
             log_memory: 1 << 20,
+            library_dir: library(),
         };
         let (cells, events) = (Cells::open(config).expect("open"), Arc::new(Count::default()));
         cells.send_events_to(events.clone());
@@ -147,6 +149,7 @@ impl Machine {
         lines.extend(mounts.lines().map(|line| format!("mount {line}")));
         lines.extend(children().into_iter().map(|pid| format!("child {pid}")));
         lines.extend(descriptors());
+        lines.extend(files_below(&library()));
         lines
     }
 
@@ -208,6 +211,7 @@ impl Drop for Machine {
         if let Err(error) = self.cells.close() {
             eprintln!("the slice stays behind: {error}");
         }
+        remove_library();
     }
 }
 
@@ -266,6 +270,24 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn daemon() -> PathBuf {
     let own = std::env::current_exe().expect("own path");
     own.parent().and_then(Path::parent).expect("a folder of cargo's").join("auraed")
+}
+
+/// Of this process alone.
+fn library() -> PathBuf {
+    std::env::temp_dir().join(format!("aurae-failures-{}", std::process::id()))
+}
+
+fn remove_library() {
+    let _ = fs::remove_dir_all(library());
+}
+
+fn files_below(path: &Path) -> Vec<String> {
+    if !path.exists() {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten();
+    let inner = entries.filter_map(Result::ok).flat_map(|entry| files_below(&entry.path()));
+    [format!("file {}", path.display())].into_iter().chain(inner).collect()
 }
 
 fn cell_name(text: &str) -> CellName {
@@ -354,6 +376,31 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
         let steps =
             ["fill the pipe", "clone", "set the limit", "drop capabilities", "become", "chdir", "exec"];
         assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_failed_start_leaves_no_files() {
+    alone("a_failed_start_leaves_no_files", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let start = |machine: &Machine| {
+            let mut spec = executable("job", "exec sleep 1000");
+            spec.log.mode = LogMode::File(FileBounds::default());
+            machine.cells.start(&cell_name("a"), spec).map(drop)
+        };
+        let undo = |machine: &Machine| {
+            machine.forget("a", "job");
+            remove_library();
+        };
+        let failed = machine.fail_each("start with files", start, undo);
+        let steps = ["open a log directory", "make a log directory", "make a log file", "exec"];
+        assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+
+        // With the files of an earlier one there.
+        start(&machine).expect("start");
+        machine.forget("a", "job");
+        let failed = machine.fail_each("start with old files", start, |machine| machine.forget("a", "job"));
+        assert!(failed.contains(&"open a log file"), "{failed:?}");
     });
 }
 

@@ -51,8 +51,8 @@ struct State {
     /// … because the source has ended.
     ended: bool,
     followers: Numbered<Reader>,
-    /// The writer waits for a follower to read.
-    waits: bool,
+    /// The writer of this output waits for a follower to read.
+    waits: [bool; 2],
 }
 
 /// A follower, as its feed knows it.
@@ -60,9 +60,12 @@ struct State {
 struct Reader {
     want: Want,
     places: [Place; 2],
+    /// Of both outputs: the sequence that is to come next; what is between it and the one that does is missing.
+    expected: u64,
+    /// Of one output: how many are missing before the next.
     dropped: u64,
-    /// Ends in front of this sequence.
-    until: u64,
+    /// Ends behind so many records of each output.
+    until: Option<[u64; 2]>,
 }
 
 /// The outputs that somebody wants.
@@ -107,6 +110,8 @@ pub enum Progress {
     Drained,
     /// There will be no more.
     Ended,
+    /// The same, and so many are missing behind the last item that was given.
+    Lost(u64),
 }
 
 /// [`Range::from`] is beyond what there is.
@@ -160,7 +165,7 @@ impl Feed {
             writers: 0,
             ended: false,
             followers: Numbered::default(),
-            waits: false,
+            waits: [false; 2],
         };
         let id = logs.shelf().feeds.add(Box::new(state));
         Arc::new(Self { logs: Arc::clone(logs), id, changed: Event::new(), room: Event::new() })
@@ -272,20 +277,22 @@ impl Follower {
         let mut shelf = self.feed.logs.shelf();
         let Some(state) = shelf.feeds.get_mut(self.feed.id) else { return Progress::Ended };
         let is_over = state.ended && state.writers == 0;
-        let State { rings, followers, .. } = &mut **state;
+        let State { rings, followers, first, next, .. } = &mut **state;
         let Some(reader) = followers.get_mut(self.id) else { return Progress::Ended };
         let progress = loop {
             match reader.next(rings) {
-                Some(item) if item.sequence >= reader.until => break Progress::Ended,
                 Some(item) if take(item).is_break() => break Progress::More,
                 Some(_) => {}
-                None if reader.until != u64::MAX || is_over => {
-                    break Progress::Ended;
+                None if reader.until.is_some() || is_over => {
+                    break match reader.lost(*first, *next) {
+                        0 => Progress::Ended,
+                        items => Progress::Lost(items),
+                    };
                 }
                 None => break Progress::Drained,
             }
         };
-        let waited_for = state.waits;
+        let waited_for = state.waits.contains(&true);
         drop(shelf);
         if waited_for {
             self.feed.room.notify(usize::MAX);
@@ -332,28 +339,37 @@ impl State {
         }
         let from = range.from.unwrap_or_default().max(self.first);
         let places = [self.rings[0].oldest(), self.rings[1].oldest()];
-        let until = if range.no_follow { self.next } else { u64::MAX };
-        let mut reader = Reader { want: Want::Both, places, dropped: 0, until };
+        let until = range.no_follow.then(|| self.rings.each_ref().map(|ring| ring.records().0));
+        let mut reader = Reader { want: Want::Both, places, expected: from, dropped: 0, until };
         reader.skip_while(&self.rings, |item| item.sequence < from);
-        let gone = (self.next - from).saturating_sub(reader.left(&self.rings));
-        reader.want = want;
-        let lost_since = |is_so: &dyn Fn(Stamp) -> bool| {
-            want.channels().any(|channel| self.rings[channel as usize].last_gone().is_some_and(is_so))
+        let mut gone = match range.from {
+            // Over both outputs, as sequences are.
+            Some(_) if from > self.first => (self.next - from).saturating_sub(reader.left(&self.rings)),
+            _ => want.channels().map(|channel| self.rings[channel as usize].records().1).sum(),
         };
+        reader.want = want;
+        let last_gone = |channel: Channel| self.rings[channel as usize].last_gone();
+        let lost_since =
+            |is_so: &dyn Fn(&Stamp) -> bool| want.channels().filter_map(last_gone).any(|last| is_so(&last));
         let mut is_whole = !lost_since(&|last| last.sequence >= from);
+        let mut expected = from;
         if let Some(since) = range.since {
             let skipped = reader.skip_while(&self.rings, |item| item.time < since);
-            is_whole |= skipped > 0 || !lost_since(&|last| last.time >= since);
+            let older = want.channels().filter_map(last_gone).filter(|last| last.time < since);
+            let behind = older.map(|last| last.sequence + 1).max().unwrap_or_default();
+            expected = expected.max(skipped).max(behind);
+            is_whole |= !lost_since(&|last| last.time >= since);
         }
-        if let Some(tail) = range.tail {
-            let mut surplus = reader.left(&self.rings).saturating_sub(tail.into());
-            is_whole |= surplus > 0;
-            reader.skip_while(&self.rings, |_| {
-                let is_surplus = surplus > 0;
-                surplus = surplus.saturating_sub(1);
-                is_surplus
-            });
+        if let Some(tail) = range.tail.map(u64::from) {
+            let left = reader.left(&self.rings);
+            let mut surplus = 0..left.saturating_sub(tail);
+            let skipped = reader.skip_while(&self.rings, |_| surplus.next().is_some());
+            // Of those that are missing, no more than were asked for.
+            let newest = if left > tail { skipped } else { self.next.saturating_sub(tail) };
+            expected = expected.max(newest);
+            gone = gone.min(tail.saturating_sub(left));
         }
+        reader.expected = expected;
         reader.dropped = if is_whole { 0 } else { gone };
         Ok(reader)
     }
@@ -380,7 +396,12 @@ impl Reader {
         let mut first = None;
         for channel in self.want.channels() {
             let (ring, place) = (&rings[channel as usize], &mut self.places[channel as usize]);
-            self.dropped += ring.catch_up(place);
+            let until = self.until.map_or(u64::MAX, |until| until[channel as usize]);
+            let left = until.saturating_sub(place.records);
+            self.dropped += ring.catch_up(place).min(left);
+            if place.records >= until {
+                continue;
+            }
             let Some((record, behind)) = ring.record(*place) else { continue };
             if first
                 .is_none_or(|(_, other, _): (_, Record<'_>, _)| record.stamp.sequence < other.stamp.sequence)
@@ -391,21 +412,31 @@ impl Reader {
         let (channel, record, behind) = first?;
         self.places[channel as usize] = behind;
         let Record { stamp: Stamp { sequence, time }, partial, bytes } = record;
-        Some(Item { channel, bytes, partial, sequence, time, dropped: std::mem::take(&mut self.dropped) })
+        let dropped = match self.want {
+            Want::Both => sequence.saturating_sub(self.expected),
+            Want::Only(_) => std::mem::take(&mut self.dropped),
+        };
+        self.expected = sequence + 1;
+        Some(Item { channel, bytes, partial, sequence, time, dropped })
     }
 
-    /// Skips the first items that are as said. Answers how many.
+    /// Skips the first items that are as said. Answers the sequence behind the last of them, if there is one, or 0.
     fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) -> u64 {
-        let mut skipped = 0;
-        loop {
-            let before = self.places;
-            match self.next(rings) {
-                Some(item) if is_so(&item) => skipped += 1,
-                _ => {
-                    self.places = before;
-                    return skipped;
-                }
-            }
+        let (mut places, mut behind) = (self.places, 0);
+        while let Some(item) = self.next(rings).filter(&mut is_so) {
+            behind = item.sequence + 1;
+            places = self.places;
+        }
+        self.places = places;
+        behind
+    }
+
+    /// How many are missing behind the last item that was given, when there is no other.
+    fn lost(&self, first: u64, next: u64) -> u64 {
+        let end = self.until.map_or(next, |until| first + until.iter().sum::<u64>());
+        match self.want {
+            Want::Both => end.saturating_sub(self.expected),
+            Want::Only(_) => self.dropped,
         }
     }
 
@@ -479,7 +510,11 @@ impl Sink for Writer<'_, '_> {
         let ring = self.ring();
         // Each may have a block whatever the others take, so that it goes on.
         let is_full = ring.is_full() || (over && ring.blocks() > 1);
-        self.state.waits = is_full && self.state.is_needed(self.channel);
-        if self.state.waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let waits = is_full && self.state.is_needed(self.channel);
+        self.state.waits[self.channel as usize] = waits;
+        if waits { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,3 +233,6 @@ impl Ring {
         Some((record, Place { offset, records: place.records + 1, ..place }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use smol::future::FutureExt;
 use smol::stream::Stream;
 
-use crate::grpc::status::Status;
+use crate::grpc::status::{Code, Status};
 use crate::limits::BATCH_BYTES;
 use crate::proto::Answers;
 use crate::runtime::logs::{Follower, Item, Progress};
@@ -21,7 +21,7 @@ use crate::runtime::logs::{Follower, Item, Progress};
 /// Encodes an item behind what is there. False when nobody wants it; then what it has encoded goes.
 pub type Encode = Box<dyn Fn(Item<'_>, &mut BytesMut) -> bool + Send>;
 
-/// The items of a feed, to its end.
+/// The items of a feed, to its end. That is OK, or DATA_LOSS when the last items are missing: there is none left to say so.
 pub fn answers<T: Message + 'static>(follower: Follower, encode: Encode) -> Answers<T> {
     let (batch, lengths) = (BytesMut::new(), VecDeque::new());
     Answers::encoded(Box::pin(Reading { follower, encode, batch, lengths, dropped: 0, changes: None }))
@@ -56,14 +56,28 @@ impl Stream for Reading {
             let progress = reading.read_batch();
             let is_empty = reading.lengths.is_empty();
             reading.changes = (is_empty && progress == Progress::Drained).then_some(changes);
-            if is_empty && progress == Progress::Ended {
-                return Poll::Ready(None);
+            match progress {
+                Progress::Ended if is_empty => return Poll::Ready(reading.end(0)),
+                Progress::Lost(items) if is_empty => return Poll::Ready(reading.end(items)),
+                _ => {}
             }
         }
     }
 }
 
 impl Reading {
+    /// What is given when there is nothing more.
+    fn end(&self, lost: u64) -> Option<Result<Bytes, Status>> {
+        let lost = self.dropped + lost;
+        let text = || {
+            format!(
+                "{lost} items at the end had to make way before they were taken; more is held with a larger log.ring_bytes of \
+                 the executable or --log-memory of the daemon"
+            )
+        };
+        (lost > 0).then(|| Err(Status::new(Code::DataLoss, text())))
+    }
+
     /// Takes what is there, a batch at most.
     fn read_batch(&mut self) -> Progress {
         let Self { follower, encode, batch, lengths, dropped, .. } = self;

@@ -1,0 +1,283 @@
+//! The daemon under test, its clients, and their streams. All of it ends with the test, however that ends.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use auraed::client::Channel;
+use auraed::grpc::status::Status;
+use auraed::proto::aurae::observe::v0::*;
+use auraed::proto::aurae::runtime::v0::*;
+use auraed::proto::{CellServiceClient, Items, ObserveServiceClient};
+use auraed::transport::listen::Address;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use smol::Executor;
+use smol::stream::StreamExt;
+
+/// Far more than anything here takes; ends a test that would hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The cell that each daemon has.
+pub const CELL: &str = "web";
+
+pub struct Daemon {
+    process: Child,
+    directory: PathBuf,
+    /// A second signal would cut its end short.
+    is_terminated: AtomicBool,
+}
+
+impl Daemon {
+    /// With a cell. `None`, and a reason on standard error, when this process may not make cgroups.
+    pub fn start(test: &str) -> Option<Self> {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+            eprintln!("skipped: cells are control groups, which only root may make");
+            return None;
+        }
+        let directory = std::env::temp_dir().join(format!("aurae-logs-{}-{test}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let log = File::create(directory.join("log")).expect("a log");
+        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
+            .env_clear()
+            .args(["--stop-grace-ms", "500", "-r"])
+            .arg(&directory)
+            .arg("-l")
+            .arg(directory.join("library"))
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("auraed runs");
+        let daemon = Self { process, directory, is_terminated: AtomicBool::new(false) };
+        eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
+        let cell = Some(Cell { name: CELL.to_owned(), ..Cell::default() });
+        let request = CellServiceAllocateRequest { cell };
+        daemon.client().cells(async |cells| cells.allocate(&request).await).expect("allocate");
+        Some(daemon)
+    }
+
+    pub fn client(&self) -> Client {
+        self.client_with(PATIENCE)
+    }
+
+    /// One whose calls, streams too, have this deadline.
+    pub fn client_with(&self, deadline: Duration) -> Client {
+        let executor = Executor::new();
+        let address = Address::Unix(self.socket());
+        let connect = Channel::connect(&address, Some(deadline), &executor);
+        let channel = smol::block_on(executor.run(connect)).expect("connect");
+        Client { executor, channel }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.process.id().try_into().expect("a pid")
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.file("aurae.sock")
+    }
+
+    /// A line of shell that waits until [`Daemon::go`].
+    pub fn gate(&self) -> String {
+        format!("until [ -e {} ]; do sleep 0.02; done", self.file("go").display())
+    }
+
+    pub fn go(&self) {
+        File::create(self.file("go")).expect("a file");
+    }
+
+    /// Begins to stop.
+    pub fn terminate(&self) {
+        if self.is_terminated.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // Our own child, which has not been waited for.
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+    }
+
+    /// Memory that is its own and in use, in bytes: the kernel's number of this name.
+    pub fn memory(&self, name: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel counts it");
+        let kib: usize = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().expect("a number");
+        kib << 10
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.terminate();
+        let begin = Instant::now();
+        let mut ended = None;
+        while ended.is_none() && begin.elapsed() < PATIENCE {
+            ended = self.process.try_wait().expect("our child");
+            pause();
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.file("log")).unwrap_or_default();
+            eprintln!("the daemon's log:\n{log}");
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+        let stopped = ended.is_some_and(|status| status.success());
+        assert!(stopped || std::thread::panicking(), "auraed did not stop properly: {ended:?}");
+    }
+}
+
+/// A connection of its own. It reads only while something is asked of it.
+pub struct Client {
+    executor: Executor<'static>,
+    channel: Channel,
+}
+
+impl Client {
+    pub fn cells<T>(&self, call: impl AsyncFnOnce(CellServiceClient<'_, Channel>) -> T) -> T {
+        smol::block_on(self.executor.run(call(CellServiceClient::new(&self.channel))))
+    }
+
+    /// The pid.
+    pub fn start(&self, name: &str, command: &str) -> i32 {
+        self.start_it(executable(name, command))
+    }
+
+    pub fn start_it(&self, executable: Executable) -> i32 {
+        self.start_as(executable, None).expect("start")
+    }
+
+    pub fn start_as(&self, executable: Executable, uid: Option<u32>) -> Result<i32, Status> {
+        let request = CellServiceStartRequest {
+            cell_name: CELL.to_owned(),
+            executable: Some(executable),
+            uid,
+            gid: uid,
+        };
+        self.cells(async |cells| cells.start(&request).await).map(|started| started.pid)
+    }
+
+    pub fn stop(&self, name: &str) -> Result<(), Status> {
+        let (cell_name, executable_name) = (CELL.to_owned(), name.to_owned());
+        let request = CellServiceStopRequest { cell_name, executable_name, grace_period_ms: None };
+        self.cells(async |cells| cells.stop(&request).await).map(drop)
+    }
+
+    pub fn free(&self) -> Result<(), Status> {
+        let request =
+            CellServiceFreeRequest { cell_name: CELL.to_owned(), ..CellServiceFreeRequest::default() };
+        self.cells(async |cells| cells.free(&request).await).map(drop)
+    }
+
+    pub fn wait(&self, name: &str) -> CellServiceWaitResponse {
+        let request = CellServiceWaitRequest { cell_name: CELL.to_owned(), executable_name: name.to_owned() };
+        self.cells(async |cells| cells.wait(&request).await).expect("it ends")
+    }
+
+    pub fn try_follow(&self, request: GetSubProcessStreamRequest) -> Result<Stream<'_>, Status> {
+        let observe = ObserveServiceClient::new(&self.channel);
+        let items = smol::block_on(self.executor.run(observe.get_sub_process_stream(&request)))?;
+        Ok(Stream { client: self, items })
+    }
+
+    /// Of one that is there: its head has come.
+    pub fn follow(&self, request: GetSubProcessStreamRequest) -> Stream<'_> {
+        self.try_follow(request).expect("it is there")
+    }
+
+    /// All of it, to its end, which is to be OK.
+    pub fn read(&self, request: GetSubProcessStreamRequest) -> Vec<LogItem> {
+        let (items, end) = self.follow(request).to_end();
+        assert_eq!(end, Ok(()));
+        items
+    }
+
+    pub fn refused(&self, request: GetSubProcessStreamRequest) -> Status {
+        match self.try_follow(request) {
+            Err(status) => status,
+            Ok(stream) => panic!("it is given: {:?}", stream.to_end()),
+        }
+    }
+}
+
+pub struct Stream<'a> {
+    client: &'a Client,
+    items: Items<LogItem>,
+}
+
+impl Stream<'_> {
+    /// `None` when it has ended with OK.
+    pub fn next(&mut self) -> Option<Result<LogItem, Status>> {
+        smol::block_on(self.client.executor.run(self.items.next()))
+    }
+
+    pub fn item(&mut self) -> LogItem {
+        self.next().expect("it goes on").expect("it does not fail")
+    }
+
+    /// All that comes, in the order that was promised, and how it ends.
+    pub fn to_end(mut self) -> (Vec<LogItem>, Result<(), Status>) {
+        let mut items: Vec<LogItem> = Vec::new();
+        let end = loop {
+            match self.next() {
+                None => break Ok(()),
+                Some(Err(status)) => break Err(status),
+                Some(Ok(item)) => {
+                    if let Some(last) = items.last() {
+                        assert!(last.sequence < item.sequence, "{last:?}, then {item:?}");
+                    }
+                    items.push(item);
+                }
+            }
+        };
+        (items, end)
+    }
+}
+
+pub fn executable(name: &str, command: &str) -> Executable {
+    Executable { name: name.to_owned(), command: command.to_owned(), ..Executable::default() }
+}
+
+/// One that waits for those who follow, and holds little.
+pub fn blocking(name: &str, command: &str) -> Executable {
+    let log = LogPolicy { mode: LogMode::Block.into(), ring_bytes: Some(4096), ..LogPolicy::default() };
+    Executable { log: Some(log), ..executable(name, command) }
+}
+
+pub fn of(pid: i32) -> GetSubProcessStreamRequest {
+    GetSubProcessStreamRequest { process_id: pid.into(), ..GetSubProcessStreamRequest::default() }
+}
+
+pub fn named(name: &str) -> GetSubProcessStreamRequest {
+    GetSubProcessStreamRequest {
+        cell_name: CELL.to_owned(),
+        executable_name: name.to_owned(),
+        ..GetSubProcessStreamRequest::default()
+    }
+}
+
+pub fn lines(items: &[LogItem]) -> Vec<&str> {
+    items.iter().map(|item| item.line.as_str()).collect()
+}
+
+pub fn is_gone(pid: i32) -> bool {
+    !Path::new(&format!("/proc/{pid}")).exists()
+}
+
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        pause();
+    }
+}
+
+pub fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
