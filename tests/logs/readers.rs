@@ -61,7 +61,7 @@ fn a_reader_that_stalls_slows_nobody_and_is_told_what_it_lost() {
     assert!(watched < 3.0 * alone, "readers that stall slow the writer");
 
     for (mut items, stream) in [(vec![first], late), (vec![], never)] {
-        let (rest, end) = stream.to_end();
+        let (rest, end) = stream.rest();
         assert_eq!(end, Ok(()));
         items.extend(rest);
         assert!(items.len() < LINES as usize, "something was lost");
@@ -84,9 +84,9 @@ fn a_fast_reader_is_not_held_up_by_one_that_stalls() {
     let stalled = stuck.follow(named("job"));
     let fast = client.follow(named("job"));
     daemon.go();
-    let (items, end) = fast.to_end();
+    let (items, end) = fast.rest();
     assert_eq!((count(&items), end), (LINES.into(), Ok(())));
-    let (items, end) = stalled.to_end();
+    let (items, end) = stalled.rest();
     assert_eq!((count(&items), end), (LINES.into(), Ok(())));
 }
 

@@ -27,7 +27,7 @@ fn stands_still(pid: i32) {
 
 /// Reads the numbers that follow `last`, up to `end`, and the end of the stream.
 fn assert_complete(stream: Stream<'_>, last: u64, end: u64) {
-    let (items, status) = stream.to_end();
+    let (items, status) = stream.rest();
     assert_eq!(status, Ok(()));
     for (item, expected) in items.iter().zip(last + 1..) {
         assert_eq!((item.line.parse(), item.dropped), (Ok(expected), 0));
@@ -102,7 +102,7 @@ fn a_writer_goes_on_when_its_reader_leaves() {
     let stalled = fast.follow(named("reset"));
     stands_still(pid);
     drop(stalled);
-    let prompt = fast.follow(named("reset")).to_end().0;
+    let prompt = fast.follow(named("reset")).rest().0;
     let count: u64 = prompt.iter().map(|item| 1 + item.dropped).sum();
     assert_eq!(count, LINES);
 }
@@ -123,7 +123,7 @@ fn both_outputs_wait_and_go_on() {
     let stream = reader.follow(named("job"));
     daemon.go();
     eventually("the errors are written", || errors.exists());
-    let (items, end) = stream.to_end();
+    let (items, end) = stream.rest();
     assert_eq!(end, Ok(()));
     assert!(items.iter().all(|item: &LogItem| item.dropped == 0));
     let (errors, numbers): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.channel.ends_with("stderr"));
@@ -156,7 +156,7 @@ fn what_waits_for_its_reader_is_stopped_and_freed_all_the_same() {
     assert!(pids.into_iter().all(is_gone));
     // What it had written is there for who waits for it.
     for stream in streams {
-        let (items, end) = stream.to_end();
+        let (items, end) = stream.rest();
         assert_eq!(end, Ok(()));
         let numbers: Vec<_> = lines(&items);
         assert!(numbers.len() > 1000 && items.iter().all(|item| item.dropped == 0));
