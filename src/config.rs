@@ -8,7 +8,10 @@ use std::time::Duration;
 use argh::FromArgs;
 use log::LevelFilter;
 
-use crate::limits::{self, SOCKETS_MAX, STOP_GRACE, STOP_GRACE_MAX};
+use crate::limits::{
+    self, LOG_MEMORY_BYTES, LOG_MEMORY_BYTES_MAX, LOG_MEMORY_BYTES_MIN, SOCKETS_MAX, STOP_GRACE,
+    STOP_GRACE_MAX,
+};
 use crate::transport::listen::Address;
 
 /// Everything that a run of the daemon depends on.
@@ -20,6 +23,8 @@ pub struct Config {
     /// Holds what outlives a reboot.
     pub library_dir: PathBuf,
     pub log_level: LevelFilter,
+    /// Bytes that are held of the output of all executables.
+    pub log_memory: usize,
     /// Between SIGTERM and SIGKILL when an executable or a cell is ended.
     pub stop_grace: Duration,
 }
@@ -40,7 +45,7 @@ pub struct UsageError(pub String);
 /// gRPC. It needs root, and a mounted cgroup filesystem.
 ///
 /// Each flag can be given in the environment instead: AURAE_SOCKET (several separated by commas), AURAE_RUNTIME_DIR,
-/// AURAE_LIBRARY_DIR, AURAE_LOG_LEVEL, AURAE_STOP_GRACE_MS, AURAE_VERBOSE=1, AURAE_INSECURE_TCP=1. Flags win.
+/// AURAE_LIBRARY_DIR, AURAE_LOG_LEVEL, AURAE_LOG_MEMORY, AURAE_STOP_GRACE_MS, AURAE_VERBOSE=1, AURAE_INSECURE_TCP=1. Flags win.
 #[derive(FromArgs, Debug)]
 #[argh(
     example = "Start it, and ask it how it is:\n  auraed &\n  aer discover",
@@ -59,7 +64,7 @@ struct Flags {
     #[argh(option, short = 'r')]
     runtime_dir: Option<PathBuf>,
 
-    /// directory of what outlives a reboot; nothing is kept there yet. Default: /var/lib/aurae
+    /// directory of what outlives a reboot: logs/CELL/ for executables that ask for files. Default: /var/lib/aurae
     #[argh(option, short = 'l')]
     library_dir: Option<PathBuf>,
 
@@ -70,6 +75,10 @@ struct Flags {
     /// off, error, warn, info, debug or trace. Default: info
     #[argh(option)]
     log_level: Option<String>,
+
+    /// bytes of memory for the newest output of all executables together, 262144 to 1073741824. Default: 8388608
+    #[argh(option)]
+    log_memory: Option<String>,
 
     /// milliseconds between SIGTERM and SIGKILL when an executable or a cell is ended, 0 to 3600000. Default: 5000
     #[argh(option)]
@@ -148,11 +157,16 @@ impl Flags {
             Some(grace) => Some(grace),
             None => text("AURAE_STOP_GRACE_MS")?,
         };
+        let log_memory = match self.log_memory {
+            Some(bytes) => Some(bytes),
+            None => text("AURAE_LOG_MEMORY")?,
+        };
         Ok(Config {
             sockets,
             runtime_dir,
             library_dir: path(self.library_dir, "AURAE_LIBRARY_DIR", "/var/lib/aurae"),
             log_level,
+            log_memory: parse_log_memory(log_memory.as_deref())?,
             stop_grace: parse_grace(stop_grace.as_deref())?,
         })
     }
@@ -206,6 +220,16 @@ fn parse_grace(text: Option<&str>) -> Result<Duration, String> {
     })
 }
 
+fn parse_log_memory(text: Option<&str>) -> Result<usize, String> {
+    let Some(text) = text else { return Ok(LOG_MEMORY_BYTES) };
+    let accepted = LOG_MEMORY_BYTES_MIN..=LOG_MEMORY_BYTES_MAX;
+    text.parse().ok().filter(|bytes| accepted.contains(bytes)).ok_or_else(|| {
+        format!(
+            "--log-memory {text:?} is not a number of bytes from {LOG_MEMORY_BYTES_MIN} to {LOG_MEMORY_BYTES_MAX}\n"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;
@@ -238,15 +262,21 @@ mod tests {
         assert_eq!(config.sockets, [Address::Unix("/run/aurae/aurae.sock".into())]);
         assert_eq!(config.library_dir, PathBuf::from("/var/lib/aurae"));
         assert_eq!((config.log_level, config.stop_grace), (LevelFilter::Info, STOP_GRACE));
+        assert_eq!(config.log_memory, LOG_MEMORY_BYTES);
     }
 
     #[test]
     fn flags_win_over_the_environment_and_that_over_defaults() {
-        let environment =
-            [("AURAE_RUNTIME_DIR", "/e"), ("AURAE_STOP_GRACE_MS", "7"), ("AURAE_LOG_LEVEL", "warn")];
+        let environment = [
+            ("AURAE_RUNTIME_DIR", "/e"),
+            ("AURAE_STOP_GRACE_MS", "7"),
+            ("AURAE_LOG_LEVEL", "warn"),
+            ("AURAE_LOG_MEMORY", "1000000"),
+        ];
         let config = config(&["-r", "/f", "--stop-grace-ms", "9"], &environment).unwrap();
         assert_eq!(config.sockets, [Address::Unix("/f/aurae.sock".into())]);
         assert_eq!((config.stop_grace, config.log_level), (Duration::from_millis(9), LevelFilter::Warn));
+        assert_eq!(config.log_memory, 1_000_000);
     }
 
     #[test]
@@ -267,7 +297,7 @@ mod tests {
     fn text_that_is_not_utf8_is_refused_by_name() {
         let text = config_of_bytes(&[b"--socket", b"/tmp/\xff.sock"], &[]).unwrap_err();
         assert_eq!(text, "the argument \"/tmp/\\xFF.sock\" is not UTF-8\n");
-        for name in ["AURAE_SOCKET", "AURAE_LOG_LEVEL", "AURAE_STOP_GRACE_MS"] {
+        for name in ["AURAE_SOCKET", "AURAE_LOG_LEVEL", "AURAE_LOG_MEMORY", "AURAE_STOP_GRACE_MS"] {
             let text = config_of_bytes(&[], &[(name, b"\xff")]).unwrap_err();
             assert_eq!(text, format!("{name} \"\\xFF\" is not UTF-8\n"));
         }
@@ -296,6 +326,8 @@ mod tests {
             (["--log-level", "loud"], "debug"),
             (["--stop-grace-ms", "-1"], "3600000"),
             (["--stop-grace-ms", "3600001"], "3600000"),
+            (["--log-memory", "8M"], "1073741824"),
+            (["--log-memory", "262143"], "262144"),
             (["--socket", ""], "path"),
         ] {
             let text = config(&arguments, &[]).unwrap_err();

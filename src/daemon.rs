@@ -21,16 +21,13 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{
-    CONNECTIONS_END_POLL, DAEMON_LOG_BYTES, DESCRIPTORS_MAX, EVENTS_BYTES, LOCK_RETRY_DELAY, LOCK_TIMEOUT,
-    SETTLE_DELAY,
-};
+use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY};
 use crate::proto::{self, Method};
-use crate::runtime::logs::{Feed, Logs};
+use crate::runtime::logs::Feed;
 use crate::runtime::{Cells, CellsConfig};
-use crate::services::Services;
 use crate::services::supervisor::Supervisor;
 use crate::services::vitals::Vitals;
+use crate::services::{EventLog, Services};
 use crate::sys;
 use crate::transport::listen::Listener;
 use crate::transport::{Server, Service, Stop, StopOrder, Timeouts};
@@ -39,11 +36,11 @@ use crate::work::{Pool, Tasks};
 /// Everything asynchronous runs here, on the main thread.
 static EXECUTOR: Executor<'static> = Executor::new();
 
-/// Runs a daemon until SIGTERM, SIGINT or SIGHUP.
+/// Runs a daemon until SIGTERM, SIGINT or SIGHUP. `log` is what it logs, for those who ask for it.
 ///
 /// # Errors
 /// Says in words what kept it from starting, and then nothing is left behind; or what it had to leave when it stopped.
-pub fn run(config: &Config) -> Result<(), String> {
+pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
     let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
     let _lock = lock(&config.runtime_dir)?;
@@ -51,13 +48,17 @@ pub fn run(config: &Config) -> Result<(), String> {
     let listeners: Vec<Listener> =
         config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
-    let cells = Arc::new(open_cells(&config.runtime_dir)?);
+    let cells = Arc::new(open_cells(config)?);
     let settled = pool.clone();
-    let daemon = Daemon::new(Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace));
+    let events = EventLog::new();
+    cells.send_events_to(events.clone());
+    let supervisor = Supervisor::new(cells, pool, Tasks::new(&EXECUTOR), config.stop_grace);
+    let daemon = Daemon::new(supervisor, log, events.clone());
     for listener in listeners {
-        log::info!("listening on {}", listener.address());
+        log::info!(address = listener.address().to_string().as_str(); "listening");
         Tasks::new(&EXECUTOR).spawn("a listener", listener.run(daemon.server.clone()));
     }
+    events.daemon_started();
     Tasks::new(&EXECUTOR).spawn("the end of the start", settle(settled));
     // Spawned, not passed to `run`, which would poll it at every wake-up of anything.
     let task = EXECUTOR.spawn(daemon.until_stopped(signals));
@@ -124,11 +125,12 @@ fn open_lock(path: &Path) -> Result<File, String> {
 
 const LOCK_MODE: u32 = 0o600;
 
-fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
+fn open_cells(config: &Config) -> Result<Cells, String> {
+    let runtime_dir = &config.runtime_dir;
     let canonical = fs::canonicalize(runtime_dir).map_err(|error| {
         format!("cannot resolve the runtime directory {}: {error}", runtime_dir.display())
     })?;
-    // A running executable takes a descriptor or two; what is started gets its own limit back.
+    // A running executable takes some descriptors; what is started gets its own limit back.
     let (open_files, descriptors) = sys::open_files::raise_open_files_limit(DESCRIPTORS_MAX)
         .map_err(|error| format!("cannot raise the limit on open files: {error}"))?;
     if descriptors < DESCRIPTORS_MAX {
@@ -137,13 +139,19 @@ fn open_cells(runtime_dir: &Path) -> Result<Cells, String> {
              be; calls will fail earlier. Raise the limit (systemd: LimitNOFILE={DESCRIPTORS_MAX})"
         );
     }
-    let config = CellsConfig { open_files: Some(open_files), ..CellsConfig::for_runtime_dir(&canonical) };
+    let config = CellsConfig {
+        open_files: Some(open_files),
+        log_memory: config.log_memory,
+        library_dir: config.library_dir.clone(),
+        ..CellsConfig::for_runtime_dir(&canonical)
+    };
     Cells::open(config).map_err(|error| error.to_string())
 }
 
 struct Daemon {
     vitals: Arc<Vitals>,
     supervisor: Supervisor,
+    events: Arc<EventLog>,
     server: Arc<Server<Api>>,
     stop: StopOrder,
 }
@@ -168,24 +176,24 @@ impl Service for Api {
 }
 
 impl Daemon {
-    fn new(supervisor: Supervisor) -> Self {
+    fn new(supervisor: Supervisor, log: Arc<Feed>, events: Arc<EventLog>) -> Self {
         let probed = supervisor.clone();
         let vitals = Arc::new(Vitals::new(Box::new(move || {
             let probed = probed.clone();
             Box::pin(async move { probed.is_healthy().await })
         })));
         let (order, stop) = Stop::new();
-        let daemon_log = Feed::new(&Logs::new(DAEMON_LOG_BYTES), DAEMON_LOG_BYTES, false);
-        let events = Feed::new(&Logs::new(EVENTS_BYTES), EVENTS_BYTES, false);
-        let api = Api(Services::new(vitals.clone(), supervisor.clone(), daemon_log, events));
+        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log, events.feed().clone()));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
-        Self { vitals, supervisor, server, stop: order }
+        Self { vitals, supervisor, events, server, stop: order }
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
         let signal = signals.next().await;
         log::info!("{signal}: stopping; once more to cut it short");
-        let Self { vitals, supervisor, server, stop } = self;
+        let Self { vitals, supervisor, events, server, stop } = self;
+        // Before streams are ended: whoever watches is given it.
+        events.daemon_stopping();
         vitals.shut_down();
         supervisor.shut_down();
         drop(stop);

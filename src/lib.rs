@@ -10,6 +10,7 @@
 pub mod client;
 pub mod config;
 pub mod daemon;
+pub mod daemon_log;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod grpc;

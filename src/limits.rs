@@ -173,17 +173,25 @@ const CELL_BYTES: usize = (2 << 10) + IO_DEVICES_MAX * 192;
 /// What we remember of an executable, name and description at their longest, and its watch.
 const EXECUTABLE_BYTES: usize = 4 << 10;
 
-/// Descriptors when every bound is reached at once. A cell has one if it is isolated, an executable one while it runs, and
-/// both one more while they are ended, or when their end was given up; whoever ends one has three beside that, and who
-/// signals the processes of one a batch. All else has a few dozen.
+/// Descriptors when every bound is reached at once. A cell has one if it is isolated, an executable five while it runs (its
+/// own, two pipes, and two files if its output is written to files), and both one more while they are ended, or when their
+/// end was given up; whoever ends one has three beside that, and who signals the processes of one a batch. All else has a
+/// few dozen.
 pub const DESCRIPTORS_MAX: u64 = (CONNECTIONS_MAX
     + SOCKETS_MAX
-    + 2 * (CELLS_MAX + EXECUTABLES_MAX)
+    + 2 * CELLS_MAX
+    + 6 * EXECUTABLES_MAX
     + 3 * ENDS_MAX
     + POOL_THREADS * (SIGNAL_BATCH + 16)
     + 64) as u64;
 
-/// The memory that peers can make the daemon use, in bytes, when every bound is reached at once.
+/// The rings of all outputs, of the log and of events; a read more each may be held, as it is cut into lines before the oldest
+/// makes way; what is read, and what is to be written to files.
+const OUTPUT_BYTES: usize =
+    LOG_MEMORY_BYTES + DAEMON_LOG_BYTES + EVENTS_BYTES + (3 + 1 + LOG_WRITES_MAX) * OUTPUT_READ_BYTES;
+
+/// The memory that peers can make the daemon use, in bytes, when every bound is reached at once and the flags are not used
+/// to change one.
 pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + CONNECTIONS_MAX * (CONNECTION_BYTES + WINDOW_BYTES as usize + HEADER_LIST_BYTES_MAX as usize)
     + CONNECTIONS_MAX * LOCAL_RESETS_REMEMBERED_MAX * REMEMBERED_STREAM_BYTES
@@ -194,7 +202,8 @@ pub const WORST_CASE_BYTES: usize = IDLE_BYTES
     + POOL_QUEUE_MAX * JOB_BYTES
     + CELLS_MAX * CELL_BYTES
     + EXECUTABLES_MAX * EXECUTABLE_BYTES
-    + RESTART_BYTES_HELD_MAX;
+    + RESTART_BYTES_HELD_MAX
+    + OUTPUT_BYTES;
 
 /// The limits that an operator may want to know, one a line.
 pub fn table() -> String {
@@ -203,6 +212,9 @@ pub fn table() -> String {
         ("executables in all", EXECUTABLES_MAX.to_string()),
         ("executables per cell", EXECUTABLES_PER_CELL_MAX.to_string()),
         ("kept for restarts in all", kib(RESTART_BYTES_HELD_MAX)),
+        ("output held (--log-memory)", kib(LOG_MEMORY_BYTES)),
+        ("output held of each by default", kib(RING_BYTES as usize)),
+        ("line of output", kib(LINE_BYTES_MAX)),
         ("connections", CONNECTIONS_MAX.to_string()),
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
@@ -218,7 +230,7 @@ pub fn table() -> String {
         ("descriptors at worst", DESCRIPTORS_MAX.to_string()),
         ("memory at worst", kib(WORST_CASE_BYTES)),
     ];
-    rows.iter().map(|(name, value)| format!("{name:28} {value:>12}\n")).collect()
+    rows.iter().map(|(name, value)| format!("{name:32} {value:>12}\n")).collect()
 }
 
 fn kib(bytes: usize) -> String {
@@ -389,12 +401,33 @@ pub const OUTPUT_LINGER_MAX: Duration = Duration::from_secs(64);
 /// Reads of an output that is given up: what a pipe of the largest usual size holds (pipe(7), "pipe-max-size").
 pub const OUTPUT_READS_ABANDONED_MAX: u32 = 16;
 
+/// Bytes of a file of output at which it is put aside, where the executable does not say, and the least that it may ask for:
+/// a page.
+pub const LOG_FILE_BYTES: u64 = 10 << 20;
+pub const LOG_FILE_BYTES_MIN: u64 = 4 << 10;
+/// Files that were put aside and are kept of each output, where the executable does not say, and the most that it may ask
+/// for: each is renamed when another one is put aside.
+pub const LOG_FILES: u32 = 4;
+pub const LOG_FILES_MAX: u32 = 100;
+/// Tries to open a directory for files of output that others make and remove at the same time, as their starts fail.
+pub const LOG_DIRECTORY_TRIES: u32 = 8;
+/// From a failed write to a file of output to the next try. What is written meanwhile is missing in it; a full disk is
+/// asked, and told of, no oftener.
+pub const LOG_FILE_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Reads of all outputs that wait for their turn to be written to files: enough to keep a disk busy.
+pub const LOG_WRITES_MAX: usize = 64;
+/// How long the end of the daemon waits for what is still to be written to files.
+pub const LOG_FILES_END_TIMEOUT: Duration = Duration::from_secs(2);
+
+const _: () = assert!(LOG_FILE_BYTES_MIN <= LOG_FILE_BYTES && LOG_FILES <= LOG_FILES_MAX);
+// What an executable leaves open in somebody else's hands is given up before.
+const _: () = assert!(OUTPUT_LINGER.as_millis() < LOG_FILES_END_TIMEOUT.as_millis());
 const _: () = assert!(RING_BYTES_MIN <= RING_BYTES && RING_BYTES <= RING_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < OUTPUT_READ_BYTES);
 
 // Ends of executables and cells
 
-/// Processes that are being started at a time: a thread is left for everything else.
+/// Processes that are being started at a time, and a write to a file of output: a thread is left for everything else.
 pub const STARTS_MAX: usize = POOL_THREADS - 1;
 /// From the order to start a process to its program, which takes milliseconds, and some seconds in a cell with next to no
 /// cpu time. Whoever takes longer is stopped by a process of its user, or waits for a file system that doesn't answer, and
@@ -429,5 +462,5 @@ pub const EMPTY_POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub const BUSY_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// Before a step of something that has begun asks the full pool again.
 pub const QUEUE_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// Between two looks at whether the last connection has closed, while the daemon stops.
+/// Between two looks at whether the last connection has closed, or the last file of output, while the daemon stops.
 pub const CONNECTIONS_END_POLL: Duration = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! `auraed`, the program: reads what it is told, sets up the log, and runs the daemon. Or, if that is what it is called
+//! `auraed`, the program: reads what it is told, starts the log, and runs the daemon. Or, if that is what it is called
 //! as, the init of a cell.
 
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use auraed::config::{Command, Config, UsageError};
-use auraed::{daemon, init};
+use auraed::{daemon, daemon_log, init};
 
 /// The command line or the environment cannot be followed.
 const EXIT_USAGE: u8 = 2;
@@ -32,32 +32,12 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> ExitCode {
-    start_log(config.log_level);
-    match daemon::run(config) {
+    let log = daemon_log::start(config.log_level);
+    match daemon::run(config, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             log::error!("{why}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// One line per record on stderr. Under systemd each starts with its priority (sd-daemon(3)), and systemd adds the time.
-fn start_log(level: log::LevelFilter) {
-    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
-    env_logger::Builder::new()
-        .filter_level(level)
-        .format(move |out, record| {
-            if under_systemd {
-                let priority = match record.level() {
-                    log::Level::Error => 3,
-                    log::Level::Warn => 4,
-                    log::Level::Info => 6,
-                    log::Level::Debug | log::Level::Trace => 7,
-                };
-                write!(out, "<{priority}>")?;
-            }
-            writeln!(out, "{:5} {}: {}", record.level(), record.target(), record.args())
-        })
-        .init();
 }

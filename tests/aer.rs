@@ -1,6 +1,8 @@
 //! The program `aer` against a daemon that answers as the tests need it: what it prints, where, and how it exits.
 
 use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +20,7 @@ use auraed::proto::grpc::reflection::v1::{ServerReflectionRequest, ServerReflect
 use auraed::proto::*;
 use auraed::transport::listen::{Address, Listener};
 use auraed::transport::{Server, Service, Stop, StopOrder, Timeouts};
+use smol::stream::StreamExt;
 use smol::{Executor, Timer};
 
 #[test]
@@ -232,6 +235,10 @@ fn a_wrong_command_line_asks_nothing() {
         "cell allocate web --cpu-weight -1",
         "discover --timeout-ms soon",
         "discover --socket",
+        "logs web",
+        "logs --daemon web server",
+        "logs web server --since yesterday",
+        "events web",
     ] {
         let output = daemon.run(arguments.split_whitespace());
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{arguments}");
@@ -256,7 +263,7 @@ fn a_daemon_that_is_not_there_is_unavailable() {
     );
 
     // A socket that its daemon has left behind.
-    drop(std::os::unix::net::UnixListener::bind(&socket).expect("the path is free"));
+    drop(UnixListener::bind(&socket).expect("the path is free"));
     let output = aer().args(["discover", "--json", "--socket"]).arg(&socket).output().expect("aer runs");
     assert_eq!(output.status.code(), Some(1));
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
@@ -267,7 +274,7 @@ fn a_daemon_that_is_not_there_is_unavailable() {
 fn a_daemon_that_says_nothing_is_given_up() {
     let directory = Directory::new();
     let socket = directory.0.join("mute.sock");
-    let _mute = std::os::unix::net::UnixListener::bind(&socket).expect("the path is free");
+    let _mute = UnixListener::bind(&socket).expect("the path is free");
     let begin = Instant::now();
     let output =
         aer().args(["discover", "--timeout-ms", "100", "--socket"]).arg(&socket).output().expect("aer runs");
@@ -291,7 +298,7 @@ fn the_timeout_starts_after_the_grace_period() {
 fn whoever_waits_at_a_terminal_is_told_for_what() {
     let daemon = Daemon::start();
     let at_terminal = |arguments: &str| {
-        let aer = format!("{} --socket {}", env!("CARGO_BIN_EXE_aer"), daemon.directory.socket().display());
+        let aer = daemon.shell();
         // Gives it a terminal for stdin, stdout and stderr, all in one.
         let mut script = Command::new("script");
         script.args(["-q", "-e", "-c", &format!("{aer} {arguments}"), "/dev/null"]).stdin(Stdio::null());
@@ -324,6 +331,212 @@ fn a_reader_that_leaves_is_no_failure_but_a_full_disk_is() {
 
     let script = format!("exec '{}' frob 2>&-", env!("CARGO_BIN_EXE_aer"));
     assert_eq!(Command::new("sh").args(["-c", &script]).status().expect("sh runs").code(), Some(2));
+}
+
+#[test]
+fn what_a_program_wrote_goes_where_it_wrote_it() {
+    let daemon = Daemon::start();
+    let output = daemon.run(["logs", "web", "talker"]);
+    let stderr = "aer: 12 lines are missing here: the daemon holds only the newest\n\
+                  two\n\
+                  aer: 3 lines are missing here: the daemon holds only the newest\n";
+    assert_eq!(text(&output.stdout), "one\nthree\nfo\nfive\nsi\n");
+    assert_eq!((text(&output.stderr), output.status.code()), (stderr, Some(0)));
+
+    // In one pipe they stand in the order of the daemon.
+    let script = format!("exec {} logs web talker --timestamps 2>&1", daemon.shell());
+    let output = Command::new("sh").args(["-c", &script]).output().expect("sh runs");
+    let stamp = "2023-11-14T22:13:20.000000005Z";
+    let expected = format!(
+        "aer: 12 lines are missing here: the daemon holds only the newest\n\
+         {stamp} one\n{stamp} two\n{stamp} three\n{stamp} fo\n\
+         aer: 3 lines are missing here: the daemon holds only the newest\n\
+         {stamp} five\n{stamp} si\n"
+    );
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn streams_are_a_line_of_json_for_each_item() {
+    let daemon = Daemon::start();
+    let printed = daemon.answer("logs web talker --json");
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("a line is an object")).collect();
+    assert_eq!(lines.len(), 7);
+    let first = r#"{"channel":"talker::stdout","line":"one","timestamp":"1700000000","nanos":5,"sequence":"13","dropped":"12"}"#;
+    assert_eq!(printed.lines().next(), Some(first));
+    assert_eq!((&lines[2]["partial"], &lines[2]["line"]), (&true.into(), &"thr".into()));
+
+    let log = r#"{"channel":"auraed","line":"not well","timestamp":"1700000000","nanos":5,"sequence":"1","level":"LOG_LEVEL_WARN","target":"auraed::x","fields":{"cell":"web"}}"#;
+    assert_eq!(daemon.answer("--json logs --daemon"), format!("{log}\n"));
+    let events = r#"{"type":"EVENT_TYPE_CELL_ALLOCATED","timestamp":"1700000000","sequence":"4","dropped":"3","cellName":"web"}
+{"type":"EVENT_TYPE_EXECUTABLE_EXITED","timestamp":"1700000000","sequence":"5","cellName":"web","executableName":"job","pid":7,"exitCode":3}
+"#;
+    assert_eq!(daemon.answer("events --no-follow --json"), events);
+}
+
+#[test]
+fn the_daemons_log_and_events_are_lines_for_people() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.answer("logs --daemon"), "WARN auraed::x: not well cell=\"web\"\n");
+    let output = daemon.run(["events", "--no-follow", "--since", "5"]);
+    let time = "2023-11-14T22:13:20.000000000Z";
+    let expected = format!("{time} allocated web\n{time} job in web exited with 3\n");
+    let missing = "aer: 3 events are missing here: the daemon holds only the newest\n";
+    assert_eq!((text(&output.stdout), text(&output.stderr)), (expected.as_str(), missing));
+    let request = ObserveServiceWatchEventsRequest { since: Some(5), no_follow: true, from_sequence: None };
+    assert_eq!(daemon.last(), format!("{request:?}"));
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let daemon = Daemon::start();
+    let at_terminal = |before: &str, arguments: &str| {
+        let aer = format!("{before} TERM=xterm {}", daemon.shell());
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &format!("{aer} {arguments}"), "/dev/null"]).stdin(Stdio::null());
+        let output = script.env_remove("NO_COLOR").output().expect("script of bsdutils runs");
+        text(&output.stdout).replace("\r\n", "\n")
+    };
+    let plain = daemon.answer("logs --daemon");
+    assert_eq!(at_terminal("", "logs --daemon"), plain.replace("WARN", "\x1b[33mWARN\x1b[0m"));
+    assert_eq!(at_terminal("NO_COLOR=1", "logs --daemon"), plain);
+    assert!(at_terminal("", "logs web talker").contains("one\n\x1b[31mtwo\x1b[0m\nthree\n"));
+    assert!(at_terminal("NO_COLOR=1", "logs web talker").contains("one\ntwo\nthree\n"));
+}
+
+#[test]
+fn waiting_for_the_last_line_ends_as_the_program_did() {
+    let daemon = Daemon::start();
+    let output = daemon.run(["logs", "web", "7", "--wait"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(7), ""));
+    assert_eq!(text(&output.stdout).lines().count() as u64, LINES);
+    let output = daemon.run(["logs", "web", "7"]);
+    assert_eq!(output.status.code(), Some(0));
+    daemon.assert_fails("logs web nobody --wait", 1, "aer: NOT_FOUND: there is no \"nobody\" from None\n");
+}
+
+#[test]
+fn a_line_is_there_when_the_next_is_not() {
+    let daemon = Daemon::start();
+    let mut aer = daemon.aer();
+    let aer = aer.args(["logs", "web", "quiet", "-f"]).stdout(Stdio::piped()).spawn();
+    let mut aer = aer.expect("aer runs");
+    let mut line = [0; 4];
+    io::Read::read_exact(&mut aer.stdout.take().expect("piped"), &mut line).expect("aer writes");
+    assert_eq!(&line, b"one\n");
+    assert!(aer.try_wait().expect("it is ours").is_none(), "it follows");
+    aer.kill().and_then(|()| aer.wait()).expect("it is ours");
+
+    let late = daemon.run(["logs", "web", "quiet", "-f", "--timeout-ms", "100"]);
+    assert_eq!((text(&late.stdout), late.status.code()), ("one\n", Some(1)));
+    assert!(text(&late.stderr).starts_with("aer: DEADLINE_EXCEEDED: "), "{}", text(&late.stderr));
+}
+
+#[test]
+fn whoever_has_read_enough_ends_a_stream() {
+    let daemon = Daemon::start();
+    let script = format!("{} logs web 7 --wait | head -n 2", daemon.shell());
+    let output = Command::new("sh").args(["-c", &script]).output().expect("sh runs");
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("line 1\nline 2\n", ""));
+
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output = daemon.aer().args(["logs", "web", "7"]).stdout(full).stderr(Stdio::piped()).output();
+    let output = output.expect("aer runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("aer: failed to write the answer"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_connection_that_breaks_loses_and_doubles_no_line() {
+    let daemon = Daemon::start();
+    let expected: String = (1..=LINES).map(|n| format!("line {n}\n")).collect();
+    // After the stream has begun: before, in and behind the head of an answer, and anywhere in its frames, of up to 16 KiB.
+    let cuts = [700, 0, 60, 150].into_iter().chain((0..60).map(|number| 17_000 + 1231 * number));
+    let proxy = Proxy::start(&daemon, cuts.collect());
+    let output = aer().args(["logs", "web", "7", "--wait", "--socket"]).arg(&proxy.socket).output();
+    let output = output.expect("aer runs");
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    assert!(text(&output.stdout) == expected, "lines are lost, doubled or out of order");
+    assert!(proxy.connections.load(Ordering::Relaxed) > 10, "hardly anything was cut");
+    // Where it takes more than a second, as on a busy machine, it says what it does.
+    let is_told = |line: &str| line.starts_with("aer: trying again for ") || line == "aer: connected again";
+    assert!(text(&output.stderr).lines().all(is_told), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_stream_goes_on_where_it_can() {
+    let daemon = Daemon::start();
+    for (name, code, stdout, stderr) in [
+        (
+            "leaver",
+            1,
+            "one\n",
+            "aer: NOT_FOUND: there is no \"leaver\"; it was there before the connection was lost\n",
+        ),
+        (
+            "turner",
+            0,
+            "one\ntwo\n",
+            "aer: what was followed has been started anew, and the clock set back: all lines that the daemon holds \
+             follow\n",
+        ),
+        ("repeater", 0, "one\ntwo\n", ""),
+    ] {
+        let output = daemon.run(["logs", "web", name, "-f"]);
+        let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
+        assert_eq!(got, (Some(code), stdout, stderr), "{name}");
+    }
+}
+
+#[test]
+fn a_daemon_that_does_not_come_back_is_given_up() {
+    let daemon = Daemon::start();
+    let output = daemon.run(["logs", "web", "stopper", "-f", "--retry-ms", "1500"]);
+    let stderr = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "one\n"));
+    let lines: Vec<&str> = stderr.lines().collect();
+    let last = lines.last().expect("an error");
+    assert!(last.starts_with("aer: UNAVAILABLE: the daemon is stopping; given up after "), "{stderr}");
+    assert_eq!(lines[0], "aer: trying again for 0 s: the daemon is stopping");
+
+    let begin = Instant::now();
+    let output = daemon.run(["logs", "web", "stopper", "-f", "--retry-ms", "0", "--json"]);
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
+    assert_eq!((output.status.code(), &error["code"]), (Some(1), &"UNAVAILABLE".into()));
+    assert!(begin.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_daemon_that_comes_back_is_followed_on() {
+    let mut daemon = Daemon::start();
+    let mut aer = daemon.aer();
+    let aer =
+        aer.args(["events", "--timeout-ms", "20000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut aer = aer.expect("aer runs");
+    let mut stdout = io::BufReader::new(aer.stdout.take().expect("piped"));
+    let mut read = || {
+        let mut line = String::new();
+        io::BufRead::read_line(&mut stdout, &mut line).expect("aer writes");
+        line
+    };
+    assert!(read().ends_with(" allocated web\n"));
+    assert!(read().ends_with(" exited with 3\n"));
+    daemon.stop();
+    std::thread::sleep(Duration::from_millis(1500));
+    daemon.start_again();
+    let mut stderr = io::BufReader::new(aer.stderr.take().expect("piped"));
+    let mut told = || {
+        let mut line = String::new();
+        io::BufRead::read_line(&mut stderr, &mut line).expect("aer writes");
+        line
+    };
+    assert_eq!(told(), "aer: 3 events are missing here: the daemon holds only the newest\n");
+    assert!(told().starts_with("aer: trying again for "));
+    assert_eq!(told(), "aer: connected again\n");
+    let request = ObserveServiceWatchEventsRequest { since: None, no_follow: false, from_sequence: Some(6) };
+    assert_eq!(daemon.last(), format!("{request:?}"));
+    aer.kill().and_then(|()| aer.wait()).expect("it is ours");
 }
 
 #[test]
@@ -385,7 +598,7 @@ impl Drop for Directory {
 struct Daemon {
     directory: Directory,
     fake: Arc<Fake>,
-    _stop: StopOrder,
+    stop: Option<StopOrder>,
 }
 
 impl Daemon {
@@ -401,12 +614,24 @@ impl Daemon {
 
     fn start_in(directory: Directory, address: Address) -> Self {
         let fake = Arc::new(Fake::default());
-        let executor: &'static Executor<'static> = Box::leak(Box::default());
-        let (order, stop) = Stop::new();
-        let server = Server::new(Api(fake.clone()), executor, stop, Timeouts::default());
-        let listener = Listener::bind(address).expect("the address is free");
-        std::thread::spawn(move || smol::block_on(executor.run(listener.run(server))));
-        Self { directory, fake, _stop: order }
+        let stop = Some(serve(address, &fake));
+        Self { directory, fake, stop }
+    }
+
+    /// Ends all calls.
+    fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// At the same place.
+    fn start_again(&mut self) {
+        let _ = std::fs::remove_file(self.directory.socket());
+        self.stop = Some(serve(Address::Unix(self.directory.socket()), &self.fake));
+    }
+
+    /// What starts `aer` in a shell.
+    fn shell(&self) -> String {
+        format!("{} --socket {}", env!("CARGO_BIN_EXE_aer"), self.directory.socket().display())
     }
 
     fn aer(&self) -> Command {
@@ -438,9 +663,69 @@ impl Daemon {
     }
 }
 
+fn serve(address: Address, fake: &Arc<Fake>) -> StopOrder {
+    let executor: &'static Executor<'static> = Box::leak(Box::default());
+    let (order, stop) = Stop::new();
+    let server = Server::new(Api(fake.clone()), executor, stop, Timeouts::default());
+    let listener = Listener::bind(address).expect("the address is free");
+    let serving = async move {
+        listener.run(server).await;
+        // Those that are connected are told that the daemon stops.
+        Timer::never().await;
+    };
+    std::thread::spawn(move || smol::block_on(executor.run(serving)));
+    order
+}
+
+/// Stands between `aer` and a daemon, and cuts connections.
+struct Proxy {
+    socket: PathBuf,
+    connections: Arc<AtomicU32>,
+}
+
+impl Proxy {
+    /// Each connection is cut after so many bytes of answers; those that come later are not.
+    fn start(daemon: &Daemon, cuts: Vec<u64>) -> Self {
+        let socket = daemon.directory.0.join("proxy.sock");
+        let listener = UnixListener::bind(&socket).expect("the path is free");
+        let connections = Arc::new(AtomicU32::new(0));
+        let (upstream, counter) = (daemon.directory.socket(), connections.clone());
+        std::thread::spawn(move || {
+            let mut cuts = cuts.into_iter();
+            for client in listener.incoming() {
+                let client = client.expect("aer connects");
+                let daemon = UnixStream::connect(&upstream).expect("the daemon listens");
+                counter.fetch_add(1, Ordering::Relaxed);
+                pass_on(client, daemon, cuts.next().unwrap_or(u64::MAX));
+            }
+        });
+        Self { socket, connections }
+    }
+}
+
+fn pass_on(client: UnixStream, daemon: UnixStream, answer_bytes: u64) {
+    let both = |socket: &UnixStream| socket.try_clone().expect("a descriptor is free");
+    let (requests, to_daemon) = (both(&client), both(&daemon));
+    // Each direction ends the other; a cut is no error.
+    let end = |a: &UnixStream, b: &UnixStream| {
+        let _ = (a.shutdown(Shutdown::Both), b.shutdown(Shutdown::Both));
+    };
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut &requests, &mut &to_daemon);
+        end(&requests, &to_daemon);
+    });
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::Read::take(&daemon, answer_bytes), &mut &client);
+        end(&daemon, &client);
+    });
+}
+
 /// Answers by the names in the request.
 #[derive(Default)]
 struct Fake(Mutex<String>);
+
+/// How many lines a program writes that is named by its exit code.
+const LINES: u64 = 20_000;
 
 impl Fake {
     fn note(&self, request: impl Into<String>) {
@@ -458,24 +743,99 @@ impl DiscoveryService for Fake {
     }
 }
 
-/// Of logs and events there is nothing to tell.
+/// A stream of these, and then of nothing more if it is followed.
+fn items<T: prost::Message + Send + 'static>(items: Vec<T>, no_follow: bool) -> Result<Answers<T>, Status> {
+    let items = smol::stream::iter(items.into_iter().map(Ok));
+    let items: Items<T> =
+        if no_follow { Box::pin(items) } else { Box::pin(items.chain(smol::stream::pending())) };
+    Ok(Answers::new(items))
+}
+
+fn line(channel: &str, sequence: u64, line: &str) -> LogItem {
+    let (channel, line) = (channel.to_owned(), line.to_owned());
+    LogItem { channel, line, sequence, timestamp: 1_700_000_000, nanos: 5, ..LogItem::default() }
+}
+
 impl ObserveService for Fake {
     async fn get_aurae_daemon_log_stream(
         &self,
-        _: GetAuraeDaemonLogStreamRequest,
+        request: GetAuraeDaemonLogStreamRequest,
     ) -> Result<Answers<LogItem>, Status> {
-        Ok(Answers::new(Box::pin(smol::stream::empty())))
+        self.note(format!("{request:?}"));
+        let item = LogItem {
+            level: LogLevel::Warn.into(),
+            target: "auraed::x".to_owned(),
+            fields: [("cell".to_owned(), "web".to_owned())].into(),
+            ..line("auraed", 1, "not well")
+        };
+        items(vec![item], request.no_follow)
     }
 
     async fn get_sub_process_stream(
         &self,
-        _: GetSubProcessStreamRequest,
+        request: GetSubProcessStreamRequest,
     ) -> Result<Answers<LogItem>, Status> {
-        Ok(Answers::new(Box::pin(smol::stream::empty())))
+        self.note(format!("{request:?}"));
+        let stopping = || Err(Status::new(Code::Unavailable, "the daemon is stopping"));
+        let then_stopping = |items: Vec<LogItem>| {
+            Ok(Answers::new(Box::pin(smol::stream::iter(items.into_iter().map(Ok).chain([stopping()])))))
+        };
+        match (request.executable_name.as_str(), request.from_sequence) {
+            ("talker", None) => items(
+                vec![
+                    LogItem { dropped: 12, ..line("talker::stdout", 13, "one") },
+                    line("talker::stderr", 14, "two"),
+                    LogItem { partial: true, ..line("talker::stdout", 15, "thr") },
+                    line("talker::stdout", 16, "ee"),
+                    LogItem { partial: true, ..line("talker::stdout", 17, "fo") },
+                    LogItem { dropped: 3, ..line("talker::stdout", 21, "five") },
+                    LogItem { partial: true, ..line("talker::stdout", 22, "si") },
+                ],
+                true,
+            ),
+            ("quiet", None) => items(vec![line("quiet::stdout", 1, "one")], false),
+            ("leaver", None) => then_stopping(vec![line("leaver::stdout", 1, "one")]),
+            ("leaver", Some(2)) => Err(Status::new(Code::NotFound, "there is no \"leaver\"")),
+            ("stopper", None | Some(2)) => then_stopping(vec![line("stopper::stdout", 1, "one")]),
+            ("turner", None) => then_stopping(vec![line("turner::stdout", 99, "one")]),
+            ("turner", Some(100)) => Err(Status::new(Code::OutOfRange, "there is no 100")),
+            ("turner", Some(0)) => items(vec![line("turner::stdout", 7, "two")], true),
+            // With an item too much, which a client must not show again.
+            ("repeater", None) => then_stopping(vec![line("repeater::stdout", 1, "one")]),
+            ("repeater", Some(2)) => {
+                items(vec![line("repeater::stdout", 1, "one"), line("repeater::stdout", 2, "two")], true)
+            }
+            (name, from) if name.parse::<u8>().is_ok() => {
+                let lines = (from.unwrap_or(1)..=LINES).map(|n| line("x::stdout", n, &format!("line {n}")));
+                items(lines.collect(), true)
+            }
+            (name, from) => Err(Status::new(Code::NotFound, format!("there is no {name:?} from {from:?}"))),
+        }
     }
 
-    async fn watch_events(&self, _: ObserveServiceWatchEventsRequest) -> Result<Answers<Event>, Status> {
-        Ok(Answers::new(Box::pin(smol::stream::empty())))
+    async fn watch_events(
+        &self,
+        request: ObserveServiceWatchEventsRequest,
+    ) -> Result<Answers<Event>, Status> {
+        self.note(format!("{request:?}"));
+        let event = Event {
+            r#type: EventType::CellAllocated.into(),
+            timestamp: 1_700_000_000,
+            sequence: 4,
+            dropped: 3,
+            cell_name: "web".to_owned(),
+            ..Event::default()
+        };
+        let exited = Event {
+            r#type: EventType::ExecutableExited.into(),
+            sequence: 5,
+            dropped: 0,
+            executable_name: "job".to_owned(),
+            pid: 7,
+            exit_code: Some(3),
+            ..event.clone()
+        };
+        items(vec![event, exited], request.no_follow)
     }
 }
 

@@ -20,6 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("transport", &["grpc", "work", "limits", "sys"]),
     ("client", &["proto", "grpc", "limits", "transport"]),
     ("init", &["sys", "limits"]),
+    // Takes what all others log, and gives it to those who ask for it.
+    ("daemon_log", &["services", "runtime", "limits"]),
     // The composition root and the programs put the parts together, so they see all of them.
     ("daemon", ANY),
     // The list of fuzz bodies, which stand in all parts; built for tests and fuzzing alone.

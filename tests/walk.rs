@@ -86,6 +86,44 @@ fn several_words_arrive_as_they_were_typed() {
 }
 
 #[test]
+fn what_a_program_writes_is_printed() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: cells are control groups, which only root may make");
+        return;
+    }
+    let daemon = Daemon::start();
+    daemon.ask(&["cell", "allocate", "talk"]);
+    let script = "seq 1000; sleep 1; echo bad >&2; echo end; exit 7";
+    daemon.ask(&["cell", "start", "talk", "job", "--log-ring", "1M", "--", script]);
+    let logs = |arguments: &[&str]| {
+        let output = daemon.aer_text(&[&["logs", "talk", "job"], arguments].concat());
+        let [stdout, stderr] =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("it is UTF-8"));
+        (output.status.code(), stdout, stderr)
+    };
+    let numbers: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    let all = format!("{numbers}end\n");
+    assert_eq!(logs(&["--wait"]), (Some(7), all.clone(), "bad\n".to_owned()));
+    // It is still there.
+    assert_eq!(logs(&[]), (Some(0), all, "bad\n".to_owned()));
+    assert_eq!(logs(&["-n", "3"]), (Some(0), "1000\nend\n".to_owned(), "bad\n".to_owned()));
+    assert_eq!(logs(&["--stderr", "-f"]), (Some(0), String::new(), "bad\n".to_owned()));
+    assert_eq!(logs(&["--stdout", "-n", "1"]), (Some(0), "end\n".to_owned(), String::new()));
+    let item: Value = serde_json::from_slice(&daemon.aer(&["logs", "talk", "job", "--stderr"]).stdout)
+        .expect("a line of JSON");
+    assert_eq!((&item["channel"], &item["line"]), (&json!("job::stderr"), &json!("bad")));
+
+    daemon.ask(&["cell", "start", "talk", "sleeper", "--", "echo up; exec sleep 4000"]);
+    let since = logs(&["--since", "1h"]);
+    assert_eq!(since.0, Some(0));
+    assert!(since.1.starts_with("1\n2\n"), "{since:?}");
+    assert_eq!(daemon.refusal(&["logs", "talk", "nobody"]), "NOT_FOUND");
+    let late = daemon.aer(&["logs", "talk", "sleeper", "-f", "--timeout-ms", "300"]);
+    assert!(String::from_utf8_lossy(&late.stderr).contains("DEADLINE_EXCEEDED"), "{late:?}");
+    daemon.ask(&["cell", "free", "talk", "--grace-ms", "0"]);
+}
+
+#[test]
 fn what_has_exited_holds_no_descriptor() {
     if !geteuid().is_root() {
         eprintln!("skipped: cells are control groups, which only root may make");
@@ -223,8 +261,11 @@ impl Daemon {
     }
 
     fn aer(&self, arguments: &[&str]) -> std::process::Output {
+        self.aer_text(&[&["--json"], arguments].concat())
+    }
+
+    fn aer_text(&self, arguments: &[&str]) -> std::process::Output {
         Command::new(env!("CARGO_BIN_EXE_aer"))
-            .arg("--json")
             .args(arguments)
             .env("AURAE_RUNTIME_DIR", &self.directory)
             .env_remove("AURAE_SOCKET")

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint caeb687b1b3936bc.
+// Made from inputs with the fingerprint caaf4e588825525c.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1270,7 +1270,7 @@ pub mod aurae {
                 /// Only items that are at least so severe. Not set: all that the daemon logs, which --log-level says.
                 #[prost(enumeration = "LogLevel", tag = "100")]
                 pub level: i32,
-                /// Only so many of the items that are held already, the newest. What follows is given in any case.
+                /// Only so many of the items that are held already, the newest of that level. What follows is given in any case.
                 #[prost(uint32, optional, tag = "102")]
                 pub tail_lines: ::core::option::Option<u32>,
                 /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
@@ -1342,7 +1342,8 @@ pub mod aurae {
                 #[prost(string, tag = "1")]
                 pub channel: ::prost::alloc::string::String,
                 /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 16384 bytes arrives
-                /// in several items, and what an output ends with is a line also without a newline.
+                /// in several items, and what an output ends with is a line also without a newline. The daemon's own lines have control
+                /// characters escaped; one that is longer is cut, and ends with "…".
                 #[prost(string, tag = "2")]
                 pub line: ::prost::alloc::string::String,
                 /// When the daemon read the line: whole seconds since 1970-01-01 00:00 UTC.
@@ -1921,14 +1922,18 @@ pub mod aurae {
                 /// output makes way. Not set: 65536.
                 #[prost(uint32, optional, tag = "2")]
                 pub ring_bytes: ::core::option::Option<u32>,
-                /// Of LOG_MODE_FILE: a file that has so many bytes is put aside, and another one begun, 4096 and more. Not set: 10485760.
+                /// Of LOG_MODE_FILE, and INVALID_ARGUMENT with any other: a file is put aside, and another one begun, before it has more
+                /// bytes than this, 4096 and more. That happens between two lines: a line that has begun is finished in its file, unless
+                /// it alone has so many bytes. Not set: 10485760.
                 #[prost(uint64, optional, tag = "3")]
                 pub file_bytes_max: ::core::option::Option<u64>,
-                /// Of LOG_MODE_FILE: how many files that were put aside are kept for each output, 0 to 100. Not set: 4.
+                /// Of LOG_MODE_FILE, and INVALID_ARGUMENT with any other: how many files that were put aside are kept for each output, 0 to
+                /// 100. Not set: 4.
                 #[prost(uint32, optional, tag = "4")]
                 pub file_count_max: ::core::option::Option<u32>,
-                /// Of LOG_MODE_FILE: a file that is so many seconds old is put aside, and one that was put aside so long ago is removed,
-                /// when there is more output; 1 and more. Not set: age does not count.
+                /// Of LOG_MODE_FILE, and INVALID_ARGUMENT with any other: a file whose first byte is so many seconds old is put aside, and
+                /// one that was put aside is removed when its last byte is, both when there is more output; 1 and more. Not set: age does
+                /// not count.
                 #[prost(uint64, optional, tag = "5")]
                 pub file_age_seconds_max: ::core::option::Option<u64>,
             }
@@ -2795,9 +2800,14 @@ pub mod aurae {
                 /// that stops reading, and stays, stops the executable at its next write, too. Without clients as LOG_MODE_RING.
                 Block = 2,
                 /// As LOG_MODE_RING, and all of it is also appended, byte for byte, to the files
-                /// LIBRARY_DIR/logs/CELL/EXECUTABLE.stdout.log and .stderr.log, which stay when the cell is freed. In the name of the
-                /// executable, what is not one of A-Z a-z 0-9 - _ . stands as % and two digits, and so does a dot at its start; one that is
-                /// too long for a file's name ends in a hash. Files that were put aside have ".1" behind their name, the newest, and so on.
+                /// LIBRARY_DIR/logs/CELL/EXECUTABLE.stdout.log and .stderr.log, of which only the daemon's user may read. They stay when the
+                /// cell is freed, and whoever has the name next goes on with them. In the name of the executable, what is not one of
+                /// A-Z a-z 0-9 - _ . stands as % and two digits, and so does a dot at its start; one that is too long for a file's name ends
+                /// in ~ and a hash. Files that were put aside have ".1" behind their name, the newest, and so on.
+                ///
+                /// Start fails with FAILED_PRECONDITION where something else than such a file is in its place. A disk that is slower than
+                /// the executable makes it wait. What cannot be written later, to a full disk for instance, is missing in the file in
+                /// whole lines; the daemon's log says so, and how many bytes.
                 File = 3,
             }
             impl LogMode {

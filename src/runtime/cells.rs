@@ -12,18 +12,20 @@ use super::child::{Child, Exit, Leaf, Run, Started};
 use super::clock::unix_ms;
 use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
+use super::events::EventSink;
 use super::executable::ExecutableSpec;
 use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
-use super::logs::{Capture, Logs};
+use super::logs::{Capture, Library, LogFiles, LogMode, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
-use super::record::{MayFinish, Record};
+use super::record::MayFinish;
 use super::registry::{
-    Aftermath, FreeingCell, MayHold, MayRemove, Place, Registry, Relaunch, StoppingExecutable, is_inside,
+    Aftermath, FreeingCell, Locked, MayHold, MayRemove, Place, Registry, Relaunch, Reservation,
+    StoppingExecutable, is_inside,
 };
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
@@ -36,7 +38,7 @@ use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What [`Cells::open`] needs to know.
@@ -53,6 +55,8 @@ pub struct CellsConfig {
     pub open_files: Option<OpenFilesLimit>,
     /// Bytes that are held of all output together.
     pub log_memory: usize,
+    /// Holds the files of those whose output is to be in files.
+    pub library_dir: PathBuf,
 }
 
 impl CellsConfig {
@@ -69,6 +73,7 @@ impl CellsConfig {
             init: OWN_PROGRAM.into(),
             open_files: None,
             log_memory: LOG_MEMORY_BYTES,
+            library_dir: "/var/lib/aurae".into(),
         }
     }
 }
@@ -115,6 +120,7 @@ impl Restart {
 pub struct Cells {
     tree: Tree,
     launcher: Launcher,
+    library: Library,
     /// Never held across a system call.
     registry: Mutex<Registry>,
 }
@@ -131,7 +137,13 @@ impl Cells {
         let tree = Tree::open(&hierarchies, &config.slice)?;
         log::info!("cells are cgroups below {:?}, unified: {}", tree.bases(), tree.is_unified());
         let registry = Registry::new(Logs::new(config.log_memory));
-        Ok(Self { tree, launcher, registry: Mutex::new(registry) })
+        let library = Library::new(&config.library_dir);
+        Ok(Self { tree, launcher, library, registry: Mutex::new(registry) })
+    }
+
+    /// Tells `sink` what becomes of cells and executables from now on.
+    pub fn send_events_to(&self, sink: Arc<dyn EventSink>) {
+        self.registry().send_events_to(sink);
     }
 
     /// Whether this machine has cgroup v2 alone. `false` on v1 and on a hybrid, where v2 has no controllers.
@@ -199,20 +211,18 @@ impl Cells {
         }
         self.drop_stale(cell);
         let spec = Arc::new(spec);
-        let reservation = self.registry().reserve_executable(cell, &spec)?;
-        let place = reservation.place.clone();
+        let Reservation { place, previous } = self.registry().reserve_executable(cell, &spec)?;
         let leaf = place.leaf;
 
-        let launched = self
-            .retire(cell, &spec.name, reservation.previous.as_ref())
-            .and_then(|()| self.launch(cell, &spec, &place));
+        let launched =
+            self.retire(cell, &spec.name, previous).and_then(|()| self.launch(cell, &spec, &place));
         match launched {
             Ok(launched) => Ok(self.commit(cell, &spec.name, leaf, launched)),
             Err(error) => {
                 if !self.drop_leaf(cell, leaf) {
                     self.registry().keep_stale(cell, vec![leaf]);
                 }
-                let nobody = self.registry().cancel_executable(cell, &spec.name, reservation);
+                let nobody = self.registry().cancel_executable(cell, &spec.name, leaf);
                 nobody.into_iter().for_each(|completion| completion.tell());
                 Err(error)
             }
@@ -573,13 +583,13 @@ impl Cells {
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.
-    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<&Record>) -> Result<(), Error> {
+    fn retire(&self, cell: &CellName, name: &ExecutableName, previous: Option<u64>) -> Result<(), Error> {
         let Some(exited) = previous else { return Ok(()) };
-        if !self.leaf(cell, exited.leaf).is_empty()? {
+        if !self.leaf(cell, exited).is_empty()? {
             return Err(Error::ProcessesLeft { cell: cell.clone(), executable: name.clone() });
         }
-        if !self.drop_leaf(cell, exited.leaf) {
-            self.registry().keep_stale(cell, vec![exited.leaf]);
+        if !self.drop_leaf(cell, exited) {
+            self.registry().keep_stale(cell, vec![exited]);
         }
         Ok(())
     }
@@ -610,7 +620,8 @@ impl Cells {
         let Place { leaf: number, limited, namespaces, output } = place;
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
-        let (capture, output) =
+        let files = self.open_files(cell, spec)?;
+        let (mut capture, output) =
             Capture::open(output, spec.user).map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
@@ -621,9 +632,17 @@ impl Cells {
         let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
         drop(output);
         match self.in_time(cell, &spec.name, number, launched) {
-            Ok(spawned) => Ok(Launched { spawned, memory, limited, capture }),
+            Ok(spawned) => {
+                capture.files = files.map(LogFiles::keep);
+                Ok(Launched { spawned, memory, limited, capture })
+            }
             Err(error) => Err(namespaces.explain(cell, error)),
         }
+    }
+
+    fn open_files(&self, cell: &CellName, spec: &ExecutableSpec) -> Result<Option<LogFiles>, Error> {
+        let LogMode::File(bounds) = spec.log.mode else { return Ok(None) };
+        self.library.open(cell, &spec.name, bounds).map(Some)
     }
 
     /// A launch that was given up has failed, whatever it looks like: an exec that SIGKILL has cut short is no other than one
@@ -702,9 +721,8 @@ impl Cells {
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A panic in between leaves the registry whole: each method changes it at its end.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registry(&self) -> Locked<'_> {
+        Locked::new(&self.registry)
     }
 }
 

@@ -136,6 +136,10 @@ pub enum Error {
         "{path} exists, but was not made by this daemon (\"tasks\" is the kernel's own on cgroup v1); remove it or choose another cell name"
     )]
     PathTaken { path: PathBuf },
+    #[error(
+        "executable.log: {path} {why}, and no output is written to it; remove it, or choose another name"
+    )]
+    NoLogFile { path: PathBuf, why: &'static str },
     #[error("cannot {verb} {path}: {errno}")]
     File { verb: &'static str, path: PathBuf, errno: Errno },
     #[error(
@@ -169,6 +173,7 @@ impl Error {
             | Self::StartOverdue { .. }
             | Self::NothingToSignal { .. }
             | Self::ControllerMissing { .. }
+            | Self::NoLogFile { .. }
             | Self::PathTaken { .. } => Kind::FailedPrecondition,
             Self::CapabilityMissing(_) => Kind::Invalid("executable.capabilities"),
             Self::LimitUnavailable { .. } | Self::NeededByChildren { .. } | Self::NotSettled { .. } => {
@@ -187,8 +192,8 @@ impl Error {
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::Isolation { errno, .. } => isolation_kind(*errno),
             Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
-            // Cgroups count against the memory of the one that they are in, and against limits on their number.
-            Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC, .. } => {
+            // Cgroups count against the memory of the one that they are in, and against limits on their number; a disk is full.
+            Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC | Errno::EDQUOT, .. } => {
                 Kind::ResourceExhausted
             }
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,

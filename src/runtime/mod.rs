@@ -20,6 +20,7 @@ pub mod cpuset;
 mod ending;
 mod environment;
 mod error;
+mod events;
 mod executable;
 mod freezing;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -50,13 +51,14 @@ pub use child::{Exit, Leaf, Started};
 pub use ending::{Emptied, Ending, Finish};
 pub use environment::Environment;
 pub use error::{Error, ErrorKind};
+pub use events::{Event, EventSink, ExecutableChange, ExecutableEvent};
 pub use executable::{
     Arguments, Command, Description, ExecutableSpec, Identity, Program, WorkingDirectory, parse_id,
 };
 pub use freezing::Freezing;
 pub use info::{CellInfo, ExecutableInfo, ExecutableState, Pressure, PressureShare, ProcessInfo, Usage};
 pub use isolation::Isolation;
-pub use logs::{LogMode, LogPolicy, RingBytes};
+pub use logs::{FileBounds, LogMode, LogPolicy, RingBytes};
 pub use names::{CellName, ExecutableName};
 pub use outcome::{Completion, Ended, Oom, Outcome};
 pub use output::{Output, Whose};

@@ -18,6 +18,7 @@
 
 use super::child::Run;
 use super::ending::RemovalNotice;
+use super::events::ExecutableChange;
 use super::executable::{Description, ExecutableSpec, Identity};
 use super::info::{ExecutableInfo, ExecutableState, ProcessInfo};
 use super::logs::Feed;
@@ -148,11 +149,23 @@ impl Record {
         self.stopped.filter(|_| self.in_use().is_none())
     }
 
-    /// The process that was being made runs.
-    pub fn started(&mut self, run: Arc<Run>) {
-        self.restarts = self.restarts.saturating_add(u32::from(matches!(self.phase, Phase::Relaunching(..))));
+    /// The process that was being made runs. Answers what has happened with that.
+    pub fn started(&mut self, run: Arc<Run>) -> ExecutableChange<'static> {
+        let again = matches!(self.phase, Phase::Relaunching(..));
+        self.restarts = self.restarts.saturating_add(u32::from(again));
         self.first_pid = self.first_pid.or(Some(run.child.pid));
         self.phase = Phase::Running(run);
+        if again { ExecutableChange::Restarted } else { ExecutableChange::Started }
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// Whether its process runs, as far as is known.
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running(_))
     }
 
     /// Whether this is, or was, a process of it: the one that it has or had last, or its first.

@@ -17,6 +17,8 @@
 //! What an executable goes through is drawn in `record`. A cell that could not be emptied stays Freeing, an executable
 //! stopping: Free and Stop may be tried again, and nothing new gets in.
 
+mod displaced;
+mod locked;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ use super::change::LimitsChange;
 use super::child::{Child, Run};
 use super::ending::RemovalNotice;
 use super::error::Error;
+use super::events::{Event, EventSink, Events, ExecutableChange};
 use super::executable::ExecutableSpec;
 use super::info::CellInfo;
 use super::isolation::{Isolation, Namespaces};
@@ -35,7 +38,9 @@ use super::output::{Output, Whose};
 use super::record::{MayFinish, Record};
 use super::restart::HeldBytes;
 use super::spec::{CellSpec, Limits};
-use crate::limits::{CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX};
+use crate::limits::CELLS_MAX;
+use displaced::Displaced;
+pub(super) use locked::Locked;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -45,14 +50,20 @@ use std::time::Duration;
 pub(super) struct Registry {
     /// In the order of [`CellName`]: a cell, then all that is inside it, then its next sibling.
     cells: BTreeMap<CellName, Cell>,
-    /// Records of executables in all cells.
+    /// Records of executables in all cells, but for those that have made way.
     executables: usize,
+    /// At most one for each start that is under way.
+    displaced: Vec<Displaced>,
+    /// Records that are gone, and what they have written with them: freed when the lock is released.
+    gone: Vec<Record>,
     /// The number that was given last; numbers are never given twice.
     last_number: u64,
     /// For restarts.
     held: HeldBytes,
     /// What all executables write.
     logs: Arc<Logs>,
+    /// Told of each change under the lock, so that their order is that of the changes.
+    events: Events,
     /// The daemon ends: nothing is started again.
     shut: bool,
 }
@@ -108,10 +119,8 @@ enum CellState {
 #[derive(Debug)]
 pub(super) struct Reservation {
     pub place: Place,
-    /// The exited executable that had the name; comes back when the start fails.
-    pub previous: Option<Record>,
-    /// The stopped executable that had to make way; comes back when the start fails.
-    pub evicted: Option<Evicted>,
+    /// The leaf of the exited executable that had the name.
+    pub previous: Option<u64>,
 }
 
 /// Where a process is to be.
@@ -130,15 +139,6 @@ pub(super) struct Relaunch {
     pub spec: Arc<ExecutableSpec>,
     /// Of the next run.
     pub place: Place,
-}
-
-/// A record whose place was needed.
-#[derive(Debug)]
-pub(super) struct Evicted {
-    cell: CellName,
-    cell_number: u64,
-    name: ExecutableName,
-    record: Record,
 }
 
 /// A cell that is being freed, with all inside it.
@@ -176,6 +176,11 @@ impl Registry {
         Self { logs, ..Self::default() }
     }
 
+    /// Tells `sink` what happens from now on.
+    pub fn send_events_to(&mut self, sink: Arc<dyn EventSink>) {
+        self.events = Events::new(sink);
+    }
+
     /// Holds the name for a cell that is about to be made.
     pub fn reserve_cell(&mut self, spec: &CellSpec) -> Result<u64, Error> {
         if self.cells.contains_key(&spec.name) {
@@ -198,6 +203,7 @@ impl Registry {
         if let Some(cell) = self.numbered(name, number) {
             cell.namespaces = Arc::new(namespaces);
             cell.state = CellState::Allocated;
+            self.events.put(Event::CellAllocated(name));
         }
     }
 
@@ -225,6 +231,9 @@ impl Registry {
             cell.updating = None;
             cell.spec.limits.clone_from(&updated.new);
             isolation = cell.spec.isolation;
+            if updated.new != updated.old {
+                self.events.put(Event::CellUpdated(&updated.name));
+            }
         }
         CellSpec { name: updated.name, limits: updated.new, isolation }
     }
@@ -329,10 +338,20 @@ impl Registry {
         if self.numbered(name, number).is_none() {
             return Vec::new();
         }
+        self.forget_displaced_of(name);
         let Some(cell) = self.cells.remove(name) else { return Vec::new() };
         self.executables -= cell.executables.len();
+        for (executable, record) in &cell.executables {
+            self.events.put_executable(name, executable, record, ExecutableChange::Removed);
+        }
+        // One that was never there is not freed.
+        if cell.state != CellState::Allocating {
+            self.events.put(Event::CellFreed(name));
+        }
         let stopping = cell.executables.values().filter_map(|record| record.notice().cloned());
-        stopping.chain(cell.removal).collect()
+        let notices = stopping.chain(cell.removal).collect();
+        self.gone.extend(cell.executables.into_values());
+        notices
     }
 
     /// Holds the name for an executable that is about to be started. The name of one that has exited may be taken.
@@ -344,15 +363,15 @@ impl Registry {
         let (leaf, limited) = (self.next_number(), self.limited(cell_name));
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
-        let evicted = self.make_room(cell_name, &spec.name)?;
+        let previous = self.make_room(leaf, cell_name, &spec.name)?;
         let LogPolicy { mode, ring } = spec.log;
         let output = Feed::new(&self.logs, ring.value(), mode == LogMode::Block);
         let cell = self.open_cell(cell_name)?;
         let record = Record::new(leaf, spec, again, Arc::clone(&output));
-        let previous = cell.executables.insert(spec.name.clone(), record);
+        cell.executables.insert(spec.name.clone(), record);
         let namespaces = Arc::clone(&cell.namespaces);
-        self.executables += usize::from(previous.is_none());
-        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous, evicted })
+        self.executables += 1;
+        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous })
     }
 
     /// The leaf in which a process is being made; the first, where several are.
@@ -375,26 +394,24 @@ impl Registry {
 
     /// Records the process. Answers whether it is to end at once, as its end has begun meanwhile.
     pub fn commit_executable(&mut self, cell: &CellName, name: &ExecutableName, run: Arc<Run>) -> bool {
-        let Some(cell) = self.cells.get_mut(cell) else { return true };
-        let freeing = cell.state == CellState::Freeing;
-        let Some(record) = cell.record(name, run.leaf) else { return freeing };
-        record.started(run);
+        self.forget_displaced_by(cell, name, run.leaf);
+        let Some(found) = self.cells.get_mut(cell) else { return true };
+        let freeing = found.state == CellState::Freeing;
+        let Some(record) = found.record(name, run.leaf) else { return freeing };
+        let change = record.started(run);
+        self.events.put_executable(cell, name, record, change);
         freeing || record.is_closed()
     }
 
-    /// Takes a reservation back, and restores what it replaced. Answers whom to tell.
+    /// Takes a reservation back, and restores what has made way for it. Answers whom to tell.
     pub fn cancel_executable(
         &mut self,
         cell: &CellName,
         name: &ExecutableName,
-        reservation: Reservation,
+        leaf: u64,
     ) -> Option<Arc<Completion>> {
-        let record = self.remove_executable(cell, name, reservation.place.leaf);
-        if let (Some(previous), Some(cell)) = (reservation.previous, self.cells.get_mut(cell)) {
-            cell.executables.insert(name.clone(), previous);
-            self.executables += 1;
-        }
-        reservation.evicted.into_iter().for_each(|evicted| self.restore(evicted));
+        let record = self.remove_executable(cell, name, leaf);
+        self.restore(leaf);
         let record = record?;
         record.never_started();
         Some(Arc::clone(record.completion()))
@@ -420,10 +437,12 @@ impl Registry {
         leaf: u64,
         outcome: Outcome,
     ) -> Option<Aftermath> {
-        let shut = self.shut;
-        let cell = self.cells.get_mut(cell)?;
-        let closed = shut || cell.state == CellState::Freeing;
-        let record = cell.record(name, leaf)?;
+        let found = self.cells.get_mut(cell)?;
+        let closed = self.shut || found.state == CellState::Freeing;
+        let record = found.record(name, leaf)?;
+        if record.is_running() {
+            self.events.put_exit(cell, name, record, &outcome);
+        }
         let delay = record.exited(outcome, closed);
         Some(Aftermath { delay, completion: Arc::clone(record.completion()) })
     }
@@ -536,8 +555,12 @@ impl Registry {
         let Some(record) = self.cells.get_mut(cell).and_then(|cell| cell.record(name, leaf)) else { return };
         // Another caller has finished before.
         let is_this_stop = record.notice().is_some_and(|own| Arc::ptr_eq(own, notice));
-        if is_this_stop && record.finish_stop(order) {
-            self.remove_executable(cell, name, leaf);
+        if !is_this_stop || !record.finish_stop(order) {
+            return;
+        }
+        if let Some(record) = self.remove_executable(cell, name, leaf) {
+            self.events.put_executable(cell, name, &record, ExecutableChange::Removed);
+            self.gone.push(record);
         }
     }
 
@@ -569,48 +592,6 @@ impl Registry {
         cell.record(name, leaf)?;
         self.executables -= 1;
         cell.executables.remove(name)
-    }
-
-    /// Room for an executable of this name. Where there is none, the record that was stopped first makes way: in the cell if
-    /// that is full, else in any. Those that ended by themselves stay until somebody has stopped them.
-    fn make_room(&mut self, cell_name: &CellName, name: &ExecutableName) -> Result<Option<Evicted>, Error> {
-        let total = self.executables;
-        let cell = self.open_cell(cell_name)?;
-        let replaces = cell.executables.contains_key(name);
-        let cell_is_full = cell.executables.len() + cell.stale.len() >= EXECUTABLES_PER_CELL_MAX;
-        if replaces || (!cell_is_full && total < EXECUTABLES_MAX) {
-            return Ok(None);
-        }
-        let oldest = self
-            .cells
-            .iter()
-            .filter(|(other, _)| !cell_is_full || *other == cell_name)
-            .flat_map(|(other, cell)| {
-                cell.oldest_stopped().map(|(order, name)| (order, other, cell.number, name))
-            })
-            .min_by_key(|(order, ..)| *order);
-        let Some((_, other, cell_number, name)) = oldest else {
-            return Err(match cell_is_full {
-                true => Error::TooManyExecutablesInCell(cell_name.clone()),
-                false => Error::TooManyExecutables,
-            });
-        };
-        let (cell, name) = (other.clone(), name.clone());
-        let record = self.cells.get_mut(&cell).and_then(|found| found.executables.remove(&name));
-        self.executables -= usize::from(record.is_some());
-        Ok(record.map(|record| Evicted { cell, cell_number, name, record }))
-    }
-
-    /// Brings a record back that had made way for nothing, unless its place is taken by now.
-    fn restore(&mut self, evicted: Evicted) {
-        let Evicted { cell, cell_number, name, record } = evicted;
-        let total = self.executables;
-        let Some(cell) = self.numbered(&cell, cell_number) else { return };
-        let has_room = cell.executables.len() < EXECUTABLES_PER_CELL_MAX && total < EXECUTABLES_MAX;
-        if has_room && !cell.executables.contains_key(&name) {
-            cell.executables.insert(name, record);
-            self.executables += 1;
-        }
     }
 
     /// All cells as a tree, without what the kernel tells of them. One that is still being allocated is not there yet.

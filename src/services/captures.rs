@@ -1,24 +1,53 @@
 //! Reads what executables write, for as long as somebody may write it. One task for each run, one buffer for all: it is used
 //! only between two waits.
+//!
+//! What goes to a file, too, is written there before the next read of the same output: its order is kept, and an executable
+//! that writes faster than the disk waits for it at its full pipe. Only one such write is under way at a time, over all
+//! executables, so that a disk that doesn't answer takes one thread of the pool, and whatever is not written to files goes
+//! on. What waits for its turn is bounded, too.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use smol::Timer;
 use smol::channel::{self, Receiver};
 use smol::future::{self, FutureExt};
+use smol::lock::Semaphore;
 
-use crate::limits::{OUTPUT_LINGER, OUTPUT_LINGER_MAX, OUTPUT_READ_BYTES, OUTPUT_READS_ABANDONED_MAX};
-use crate::runtime::logs::{Capture, Read, Source};
+use crate::limits::{
+    CONNECTIONS_END_POLL, LOG_FILES_END_TIMEOUT, LOG_WRITES_MAX, OUTPUT_LINGER, OUTPUT_LINGER_MAX,
+    OUTPUT_READ_BYTES, OUTPUT_READS_ABANDONED_MAX,
+};
+use crate::runtime::logs::{Capture, LogFile, News, Read, Source};
 
-/// The buffer.
-pub struct Captures(Mutex<Vec<u8>>);
+pub struct Captures {
+    buffer: Mutex<Vec<u8>>,
+    /// Places for what has been read and is to be written to a file.
+    places: Semaphore,
+    /// Whose turn it is to write.
+    turn: Semaphore,
+    /// Runs whose output goes to files.
+    to_files: AtomicUsize,
+}
+
+/// Has a thread of the pool append to a file, or close it where there is nothing to append; gives the file back that is still
+/// open.
+pub type Write<'a> = dyn Fn(Box<LogFile>, Vec<u8>) -> Written<'a> + Sync + 'a;
+/// In a box of its own: what waits for most of its life is small.
+pub type Written<'a> = Pin<Box<dyn Future<Output = (Option<Box<LogFile>>, Option<News>)> + Send + 'a>>;
 
 impl Default for Captures {
     fn default() -> Self {
-        Self(Mutex::new(vec![0; OUTPUT_READ_BYTES]))
+        Self {
+            buffer: Mutex::new(vec![0; OUTPUT_READ_BYTES]),
+            places: Semaphore::new(LOG_WRITES_MAX),
+            turn: Semaphore::new(1),
+            to_files: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -30,11 +59,15 @@ impl Captures {
         capture: Capture,
         exited: Receiver<()>,
         is_gone: impl Fn() -> IsGone,
+        write: &Write<'_>,
     ) {
-        let Capture { sources: [stdout, stderr], writer } = capture;
+        let Capture { sources: [stdout, stderr], files, writer } = capture;
+        let _to_files = files.as_ref().map(|_| Counted::new(&self.to_files));
+        let [out, err] = files.map_or([None, None], |files| files.map(Some));
         let (abandon, abandoned) = channel::bounded(1);
         let ended = async {
-            future::zip(self.drain(stdout, &abandoned), self.drain(stderr, &abandoned)).await;
+            let out = self.drain(stdout, out, &abandoned, write);
+            future::zip(out, self.drain(stderr, err, &abandoned, write)).await;
         };
         let lingering = async {
             // Nothing is ever sent.
@@ -48,19 +81,51 @@ impl Captures {
         drop(writer);
     }
 
-    async fn drain(&self, source: Source, abandoned: &Receiver<()>) {
+    /// When all runs are over: waits until what they have written is in their files, but for a disk that doesn't answer
+    /// not for long.
+    pub async fn end_files(&self) {
+        let deadline = Instant::now() + LOG_FILES_END_TIMEOUT;
+        loop {
+            match self.to_files.load(Ordering::Relaxed) {
+                0 => return,
+                left if Instant::now() >= deadline => {
+                    return log::error!(
+                        "the output of {left} executables may be missing at the end of its files"
+                    );
+                }
+                _ => Timer::after(CONNECTIONS_END_POLL).await,
+            };
+        }
+    }
+
+    async fn drain(
+        &self,
+        source: Source,
+        mut file: Option<Box<LogFile>>,
+        abandoned: &Receiver<()>,
+        write: &Write<'_>,
+    ) {
         match Async::new_nonblocking(source) {
             Ok(source) => {
-                if let Err(error) = self.drain_to_end(&source, abandoned).await {
+                if let Err(error) = self.drain_to_end(&source, &mut file, abandoned, write).await {
                     log::error!("reading output failed: {error}");
                 }
                 source.get_ref().end();
             }
             Err(error) => log::error!("output cannot be waited for: {error}"),
         }
+        if let Some(file) = file {
+            self.append(file, Vec::new(), write).await;
+        }
     }
 
-    async fn drain_to_end(&self, source: &Async<Source>, abandoned: &Receiver<()>) -> io::Result<()> {
+    async fn drain_to_end(
+        &self,
+        source: &Async<Source>,
+        file: &mut Option<Box<LogFile>>,
+        abandoned: &Receiver<()>,
+        write: &Write<'_>,
+    ) -> io::Result<()> {
         let mut reads_left = OUTPUT_READS_ABANDONED_MAX;
         while reads_left > 0 {
             let over = async {
@@ -69,21 +134,53 @@ impl Captures {
             };
             source.readable().or(over).await?;
             reads_left -= u32::from(abandoned.is_closed());
-            match self.read(source.get_ref())? {
+            let _place = if file.is_some() { Some(self.places.acquire().await) } else { None };
+            match self.read(source.get_ref(), file.is_some())? {
                 (Read::End, _) => break,
                 (Read::Nothing, _) if abandoned.is_closed() => break,
                 (Read::Nothing, _) => {}
-                (Read::Bytes, rest) => write_all(source.get_ref(), rest).await,
+                (Read::Bytes, bytes) => match file.take() {
+                    Some(open) => *file = self.append(open, bytes, write).await,
+                    None => write_all(source.get_ref(), bytes).await,
+                },
             }
         }
         Ok(())
     }
 
-    /// Reads once. With what there was no room for, if anything.
-    fn read(&self, source: &Source) -> io::Result<(Read, Vec<u8>)> {
-        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn append(&self, file: Box<LogFile>, bytes: Vec<u8>, write: &Write<'_>) -> Option<Box<LogFile>> {
+        let _turn = self.turn.acquire().await;
+        let (file, news) = write(file, bytes).await;
+        match news {
+            None => {}
+            Some(news @ News::Resumed(..)) => log::warn!("{news}"),
+            Some(news) => log::error!("{news}"),
+        }
+        file
+    }
+
+    /// Reads once. With all of it if that is wanted, else with what there was no room for, if anything.
+    fn read(&self, source: &Source, all: bool) -> io::Result<(Read, Vec<u8>)> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, rest) = source.read(&mut buffer)?;
-        Ok((read, buffer[rest].to_vec()))
+        let begin = if all { 0 } else { rest.start };
+        Ok((read, buffer[begin..rest.end].to_vec()))
+    }
+}
+
+/// One more, for as long as there is this.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

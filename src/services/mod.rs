@@ -7,7 +7,7 @@ pub mod discovery;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod health;
-mod observe;
+pub mod observe;
 mod readings;
 pub mod reflection;
 mod refusal;
@@ -29,6 +29,7 @@ use crate::runtime::logs::Feed;
 use cells::{Cells, Runtime};
 use discovery::Discovery;
 use health::HealthService;
+pub use observe::EventLog;
 use observe::Observe;
 use reflection::Reflection;
 use vitals::Vitals;

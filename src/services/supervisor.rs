@@ -14,7 +14,7 @@ use smol::channel;
 use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
-use super::captures::Captures;
+use super::captures::{Captures, Written};
 use super::cells::Runtime;
 use super::readings::{self, Reader, Readings};
 use super::refusal::status;
@@ -24,7 +24,7 @@ use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
     FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, START_TIMEOUT,
 };
-use crate::runtime::logs::Capture;
+use crate::runtime::logs::{Capture, LogFile, News};
 use crate::runtime::{
     CellInfo, CellName, CellSpec, Cells, Completion, Emptied, Ended, Ending, Error, ExecutableName,
     ExecutableSpec, Exit, Finish, Freezing, Leaf, LimitsChange, Output, Restart, Restarted, SignalNumber,
@@ -109,6 +109,7 @@ impl Supervisor {
                 }
             }
         }
+        self.captures.end_files().await;
         if let Err(status) = self.run(|cells| cells.close()).await {
             log::error!("the daemon's own cgroups stay behind: {status}");
         }
@@ -259,7 +260,19 @@ impl Supervisor {
             let leaf = leaf.clone();
             async { self.run_step(move |cells| cells.is_gone(&leaf)).await.unwrap_or(true) }
         };
-        self.captures.run(capture, exited, is_gone).await;
+        let write = |file, bytes| -> Written<'_> { Box::pin(self.write_or_end(file, bytes)) };
+        self.captures.run(capture, exited, is_gone, &write).await;
+    }
+
+    async fn write_or_end(&self, file: Box<LogFile>, bytes: Vec<u8>) -> (Option<Box<LogFile>>, Option<News>) {
+        // So that starts and a dead disk together leave a thread.
+        let _thread = self.starts.thread().await;
+        let once = Mutex::new(Some((file, bytes)));
+        let written = self.run_step(move |_| {
+            let (file, bytes) = locked(&once).take()?;
+            Some(file.write_or_end(&bytes))
+        });
+        written.await.ok().flatten().unwrap_or_default()
     }
 
     /// Waits for a process to exit, then has it reaped, and started again if it is to be.

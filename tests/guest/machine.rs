@@ -21,13 +21,15 @@ use std::time::{Duration, Instant};
 
 use auraed::client::Channel;
 use auraed::grpc::status::Status;
-use auraed::proto::CellServiceClient;
+use auraed::proto::aurae::observe::v0::{Event, ObserveServiceWatchEventsRequest};
 use auraed::proto::aurae::runtime::v0::*;
+use auraed::proto::{CellServiceClient, ObserveServiceClient};
 use auraed::runtime::CellsConfig;
 use auraed::transport::listen::Address;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use smol::Executor;
+use smol::stream::StreamExt;
 
 /// Far more than anything here takes on an emulated machine; ends a test that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -252,6 +254,18 @@ impl Daemon {
             let channel = Channel::connect(&address, Some(PATIENCE), &executor).await?;
             call(CellServiceClient::new(&channel)).await
         }))
+    }
+
+    /// What has happened to cells and executables, as far as it is held.
+    pub fn events(&self) -> Vec<Event> {
+        let executor = Executor::new();
+        let address = Address::Unix(self.runtime_dir.join("aurae.sock"));
+        let request = ObserveServiceWatchEventsRequest { no_follow: true, ..Default::default() };
+        let events = smol::block_on(executor.run(async {
+            let channel = Channel::connect(&address, Some(PATIENCE), &executor).await?;
+            ObserveServiceClient::new(&channel).watch_events(&request).await?.try_collect().await
+        }));
+        events.expect("watch")
     }
 
     pub fn allocate(&self, cell: Cell) -> Result<CellServiceAllocateResponse, Status> {

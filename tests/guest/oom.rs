@@ -1,5 +1,6 @@
 //! Memory that runs out: whom the kernel ended, and whose limit is named for it.
 
+use auraed::proto::aurae::observe::v0::EventType;
 use auraed::proto::aurae::runtime::v0::*;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -26,6 +27,30 @@ fn the_cells_own_limit_is_named() {
     assert_eq!((listed.oom_killed, listed.oom_cell_name.as_str()), (true, "outer/web"));
     let told = daemon.aer(&["cell", "wait", "outer/web", "hog"]).expect_err("128 and the signal");
     assert_eq!(told, "killed: out of memory (limit of cell outer/web)");
+    daemon.end();
+}
+
+#[test]
+fn what_became_of_a_victim_is_told_in_order() {
+    let group = OwnGroup::new("oom-events");
+    let daemon = Daemon::start("oom-events", &group);
+    daemon.allocate(limited("web", SMALL)).expect("allocate");
+    let pid = daemon.run("web", "hog", &format!("exec {HOG}"));
+    assert_oom(&wait(&daemon, "web", "hog"), "web");
+    daemon.free("web").expect("free");
+    let events = daemon.events();
+    let told: Vec<_> =
+        events.iter().map(|it| (it.r#type(), it.pid, it.exit_signal, it.oom_cell_name.as_str())).collect();
+    let expected = [
+        (EventType::CellAllocated, 0, None, ""),
+        (EventType::ExecutableStarted, pid, None, ""),
+        (EventType::ExecutableOutOfMemory, pid, None, "web"),
+        (EventType::ExecutableExited, pid, Some(9), ""),
+        (EventType::ExecutableRemoved, pid, None, ""),
+        (EventType::CellFreed, 0, None, ""),
+    ];
+    assert_eq!(events[0].r#type(), EventType::DaemonStarted);
+    assert_eq!(told[1..], expected);
     daemon.end();
 }
 

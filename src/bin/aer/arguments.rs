@@ -2,18 +2,21 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use argh::{CommandInfo, FromArgs, SubCommands};
-use auraed::client::Channel;
-use auraed::grpc::status::Status;
 use auraed::limits::KILL_TIMEOUT;
 use auraed::transport::listen::Address;
 
+use crate::answered;
 use crate::cell::CellCommand;
 use crate::discover::Discover;
+use crate::events::Events;
+use crate::follow::{Daemon, Failure};
 use crate::health::HealthCheck;
-use crate::output::{Answer, Form};
+use crate::logs::Logs;
+use crate::output::Form;
 
 /// How long a call may take. All but Stop and Free are answered in milliseconds; a machine that swaps gets its time.
 const CALL_TIMEOUT_MS: u64 = 30_000;
@@ -89,21 +92,34 @@ impl Asked {
     }
 }
 
-/// Each command makes one call.
+/// Each command makes one call, or reads one stream.
 #[derive(FromArgs, Debug)]
 #[argh(subcommand)]
 pub enum Command {
     Discover(Discover),
     Health(HealthCheck),
     Cell(CellCommand),
+    Logs(Logs),
+    Events(Events),
 }
 
 impl Command {
-    pub async fn run(self, channel: &Channel) -> Result<Answer, Status> {
+    /// Asks, and prints. Answers what to exit with.
+    pub async fn run(self, daemon: &Daemon<'_>, form: Form) -> Result<ExitCode, Failure> {
+        let waits_for = self.waits_for();
+        let connect = || daemon.connect();
         match self {
-            Self::Discover(command) => command.run(channel).await,
-            Self::Health(command) => command.run(channel).await,
-            Self::Cell(command) => command.run(channel).await,
+            Self::Logs(command) => command.run(daemon, form).await.map(ExitCode::from),
+            Self::Events(command) => command.run(daemon, form).await.map(ExitCode::from),
+            Self::Discover(command) => {
+                answered(async { command.run(&connect().await?).await }, waits_for, form).await
+            }
+            Self::Health(command) => {
+                answered(async { command.run(&connect().await?).await }, waits_for, form).await
+            }
+            Self::Cell(command) => {
+                answered(async { command.run(&connect().await?).await }, waits_for, form).await
+            }
         }
     }
 
@@ -111,7 +127,7 @@ impl Command {
     fn grace(&self) -> Duration {
         match self {
             Self::Cell(command) => command.grace(),
-            Self::Discover(_) | Self::Health(_) => Duration::ZERO,
+            Self::Discover(_) | Self::Health(_) | Self::Logs(_) | Self::Events(_) => Duration::ZERO,
         }
     }
 
@@ -119,18 +135,23 @@ impl Command {
     pub fn waits_for(&self) -> Option<String> {
         match self {
             Self::Cell(command) => command.waits_for(),
-            Self::Discover(_) | Self::Health(_) => None,
+            Self::Discover(_) | Self::Health(_) | Self::Logs(_) | Self::Events(_) => None,
         }
     }
 
-    /// It takes as long as a program runs, which nobody can know.
+    /// It takes as long as a program runs, or as somebody reads, which nobody can know.
     fn is_patient(&self) -> bool {
-        matches!(self, Self::Cell(command) if command.is_patient())
+        match self {
+            Self::Cell(command) => command.is_patient(),
+            Self::Logs(_) | Self::Events(_) => true,
+            Self::Discover(_) | Self::Health(_) => false,
+        }
     }
 
     fn checked(self, words_after_dashes: usize) -> Result<Self, String> {
         match self {
             Self::Cell(command) => command.checked(words_after_dashes).map(Self::Cell),
+            Self::Logs(command) => command.checked().map(Self::Logs),
             other => Ok(other),
         }
     }
@@ -143,6 +164,7 @@ impl Command {
     usage = "[--socket <path|ip:port>] [--timeout-ms <n>] [--json] <command> [<args>]",
     example = "Is a daemon there, and does it work?\n  aer discover",
     example = "Run a program on at most a fifth of a processor, look at it, and clean up:\n  aer cell allocate web --cpu-max 200000\n  aer cell start web sleeper -- sleep 4000\n  aer cell list\n  aer cell stop web sleeper\n  aer cell free web",
+    example = "See what it writes, and what becomes of cells and programs:\n  aer logs web sleeper -f\n  aer events",
     example = "The daemon's answer for a program:\n  aer cell list --json",
     note = "--socket, --timeout-ms and --json may also stand behind the command, but not\nbehind \"--\".",
     note = "--json prints what grpcurl prints: the JSON form of protobuf, with int64 as\ntext, enums by name, and without fields that have their default value (false,\n0, \"\", empty lists). An error is then a line of JSON on stderr, with code,\nmessage and violations (each with field and description).",
@@ -158,7 +180,7 @@ struct Flags {
     socket: Option<String>,
 
     /// milliseconds until the call is given up; grace periods come on top. 0: never. Default: 30000, but never for cell
-    /// wait
+    /// wait, logs and events
     #[argh(option)]
     timeout_ms: Option<u64>,
 
@@ -319,6 +341,8 @@ mod tests {
             (&["cell", "free", "web", "--help"], "Usage: aer cell free <cell>"),
             (&["cell", "start", "--help", "--", "x"], "Usage: aer cell start <cell>"),
             (&["discover", "--help", "--json"], "Usage: aer discover"),
+            (&["logs", "web", "--help"], "Usage: aer logs <cell> <name>"),
+            (&["help", "events"], "Usage: aer events [--since"),
         ] {
             assert!(printed(arguments).starts_with(usage), "{arguments:?}: {}", printed(arguments));
         }
@@ -345,6 +369,8 @@ mod tests {
             (&["cell", "frob", "free"], "see aer cell --help"),
             (&["cell", "free"], "see aer cell free --help"),
             (&["cell", "free", "a", "b"], "see aer cell free --help"),
+            (&["logs", "web"], "see aer logs --help"),
+            (&["events", "web"], "see aer events --help"),
             (&["cell", "allocate", "a", "--cpu-weight", "-1"], "see aer cell allocate --help"),
             (&["cell", "stop", "a", "b", "--grace-ms", "5000000000"], "see aer cell stop --help"),
             (&["discover", "--timeout-ms", "soon"], "see aer discover --help"),
@@ -418,6 +444,8 @@ mod tests {
         assert_eq!(timeout_ms(&["cell", "stop", "a", "b", "--timeout-ms", "0"]), None);
         assert_eq!(timeout_ms(&["cell", "wait", "a", "b"]), None);
         assert_eq!(timeout_ms(&["cell", "wait", "a", "b", "--timeout-ms", "9"]), Some(9));
+        assert_eq!(timeout_ms(&["logs", "a", "b"]), None);
+        assert_eq!(timeout_ms(&["events", "--timeout-ms", "9"]), Some(9));
         assert_eq!(timeout_ms(&["discover", "--timeout-ms", &u64::MAX.to_string()]), Some(u64::MAX.into()));
     }
 }

@@ -2,6 +2,7 @@
 //! grpcurl: fields in the order of the .proto file, and those without presence left out when they have their default.
 
 use auraed::proto::aurae::discovery::v0::DiscoverResponse;
+use auraed::proto::aurae::observe::v0 as observe;
 use auraed::proto::aurae::runtime::v0 as api;
 use auraed::proto::grpc::health::v1::HealthCheckResponse;
 use auraed::proto::grpc::health::v1::health_check_response::ServingStatus;
@@ -53,6 +54,42 @@ pub fn list(response: &api::CellServiceListResponse) -> Value {
 
 pub fn get(response: &api::CellServiceGetResponse) -> Value {
     Message::default().optional("cell", response.cell.as_ref().map(node)).value()
+}
+
+pub fn log_item(item: &observe::LogItem) -> Value {
+    let level = observe::LogLevel::try_from(item.level).ok();
+    let fields = item.fields.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+    let fields: Map<String, Value> = fields.collect();
+    Message::default()
+        .text("channel", &item.channel)
+        .text("line", &item.line)
+        .optional("timestamp", (item.timestamp != 0).then(|| long(item.timestamp)))
+        .number("nanos", item.nanos.into())
+        .optional("sequence", (item.sequence != 0).then(|| long(item.sequence)))
+        .optional("dropped", (item.dropped != 0).then(|| long(item.dropped)))
+        .flag("partial", item.partial)
+        .enumeration("level", item.level, level.map(|level| level.as_str_name()))
+        .text("target", &item.target)
+        .optional("fields", (!fields.is_empty()).then_some(Value::Object(fields)))
+        .value()
+}
+
+pub fn event(event: &observe::Event) -> Value {
+    let kind = observe::EventType::try_from(event.r#type).ok();
+    Message::default()
+        .enumeration("type", event.r#type, kind.map(|kind| kind.as_str_name()))
+        .optional("timestamp", (event.timestamp != 0).then(|| long(event.timestamp)))
+        .number("nanos", event.nanos.into())
+        .optional("sequence", (event.sequence != 0).then(|| long(event.sequence)))
+        .optional("dropped", (event.dropped != 0).then(|| long(event.dropped)))
+        .text("cellName", &event.cell_name)
+        .text("executableName", &event.executable_name)
+        .number("pid", event.pid.into())
+        .optional("exitCode", event.exit_code.map(Value::from))
+        .optional("exitSignal", event.exit_signal.map(Value::from))
+        .text("oomCellName", &event.oom_cell_name)
+        .number("restarts", event.restarts.into())
+        .value()
 }
 
 fn node(node: &api::CellGraphNode) -> Value {
@@ -239,6 +276,8 @@ mod tests {
         assert_eq!(list(&api::CellServiceListResponse::default()).to_string(), "{}");
         assert_eq!(node(&api::CellGraphNode::default()).to_string(), "{}");
         assert_eq!(executable(&api::CellExecutable::default()).to_string(), "{}");
+        assert_eq!(log_item(&observe::LogItem::default()).to_string(), "{}");
+        assert_eq!(event(&observe::Event::default()).to_string(), "{}");
     }
 
     #[test]
@@ -289,6 +328,44 @@ mod tests {
         let expected = r#"{"cell":{"usage":{"cpuUs":"0","memoryBytes":"18446744073709551615","cpuPressure":{"some":{"avg10":1.25,"avg60":100,"totalUs":"18446744073709551615"},"full":{}}},"frozen":true}}"#;
         assert_eq!(get(&api::CellServiceGetResponse { cell: Some(frozen) }).to_string(), expected);
         assert_eq!(get(&api::CellServiceGetResponse::default()).to_string(), "{}");
+    }
+
+    #[test]
+    fn items_of_streams_are_exact() {
+        let item = observe::LogItem {
+            channel: "job::stderr".to_owned(),
+            line: "a\tb \u{fffd}".to_owned(),
+            timestamp: i64::MAX,
+            nanos: 999_999_999,
+            sequence: u64::MAX,
+            dropped: 1,
+            partial: true,
+            level: 2,
+            target: "x".to_owned(),
+            fields: [("k".to_owned(), "v".to_owned())].into(),
+        };
+        let expected = concat!(
+            r#"{"channel":"job::stderr","line":"a\tb "#,
+            "\u{fffd}",
+            r#"","timestamp":"9223372036854775807","nanos":999999999,"sequence":"18446744073709551615","dropped":"1","#,
+            r#""partial":true,"level":"LOG_LEVEL_WARN","target":"x","fields":{"k":"v"}}"#
+        );
+        assert_eq!(log_item(&item).to_string(), expected);
+        let event = observe::Event {
+            r#type: 9,
+            timestamp: 1,
+            sequence: 2,
+            dropped: 3,
+            cell_name: "web".to_owned(),
+            executable_name: "job".to_owned(),
+            pid: 4,
+            exit_code: Some(0),
+            oom_cell_name: "x".to_owned(),
+            restarts: 5,
+            ..observe::Event::default()
+        };
+        let expected = r#"{"type":"EVENT_TYPE_EXECUTABLE_EXITED","timestamp":"1","sequence":"2","dropped":"3","cellName":"web","executableName":"job","pid":4,"exitCode":0,"oomCellName":"x","restarts":5}"#;
+        assert_eq!(super::event(&event).to_string(), expected);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `aer`: asks a running auraed over its socket, and prints what it answers.
 //!
 //! 1. [`arguments`] reads what is asked for, of which daemon, and in which form the answer is wanted.
-//! 2. The client connects, and the command ([`discover`], [`health`], [`cell`]) makes its one call.
+//! 2. The client connects, and the command ([`discover`], [`health`], [`cell`]) makes its one call. Those that read a
+//!    stream ([`logs`], [`events`]) make as many as it takes ([`follow`]), and print into a [`sink`] meanwhile.
 //! 3. [`output`] prints the answer, or says on stderr why there is none.
 //!
 //! It knows nothing of cells: names and limits go to the daemon as they were typed, and the daemon judges them.
@@ -11,24 +12,29 @@
 mod arguments;
 mod cell;
 mod discover;
+mod events;
+mod follow;
 mod health;
 mod json;
 mod listing;
+mod logs;
 mod output;
 mod shell;
+mod sink;
 mod size;
 mod start;
+mod time;
 mod wait;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use auraed::client::Channel;
 use auraed::grpc::status::Status;
 use smol::future::FutureExt;
 use smol::{Executor, Timer};
 
 use arguments::{Asked, Invocation};
+use follow::{Daemon, Failure};
 use output::{Answer, Form};
 
 /// The command line cannot be followed; nothing was sent.
@@ -51,26 +57,37 @@ fn main() -> ExitCode {
     }
 }
 
-async fn call(invocation: Invocation) -> Result<Answer, Status> {
+/// How long a daemon is looked for that was lost in the middle of a stream. Whoever follows waits for a restart of it.
+fn retry_for(follows: bool) -> Duration {
+    Duration::from_secs(if follows { 30 } else { 3 })
+}
+
+async fn call(invocation: Invocation) -> Result<ExitCode, Failure> {
     let Invocation { address, timeout, command, form } = invocation;
-    let waits_for = command.waits_for();
     let executor = Executor::new();
-    let answer = async {
-        let channel = Channel::connect(&address, timeout, &executor).await?;
-        command.run(&channel).await
-    };
+    let daemon = Daemon { address: &address, timeout, executor: &executor };
+    executor.run(command.run(&daemon, form)).await
+}
+
+/// Prints the answer of a call; whoever looks on is told what it waits for, if it takes its time.
+pub async fn answered(
+    answer: impl Future<Output = Result<Answer, Status>>,
+    waits_for: Option<String>,
+    form: Form,
+) -> Result<ExitCode, Failure> {
     let explained = async {
         Timer::after(SILENT_FOR).await;
         waits_for.iter().for_each(|what| output::progress(&format!("waiting for {what}\n"), form));
         smol::future::pending().await
     };
-    executor.run(answer.or(explained)).await
+    Ok(output::answer(&answer.or(explained).await?, form))
 }
 
-fn finish(outcome: Result<Answer, Status>, form: Form) -> ExitCode {
+fn finish(outcome: Result<ExitCode, Failure>, form: Form) -> ExitCode {
     match outcome {
-        Ok(answer) => output::answer(&answer, form),
-        Err(status) => {
+        Ok(exit_code) => exit_code,
+        Err(Failure::Output(error)) => output::unprinted(&error),
+        Err(Failure::Call(status)) => {
             output::error(&status, form);
             ExitCode::FAILURE
         }

@@ -1,7 +1,7 @@
 //! What reaches the user: answers on stdout, errors on stderr, both as text or as JSON.
 //!
-//! The text is the same on a terminal and in a pipe, and has no colours. Only what is said while one waits is for
-//! terminals alone.
+//! The text is the same on a terminal and in a pipe, and has no colours but those of [`crate::logs`]. Only what is said
+//! while one waits is for terminals alone.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -47,16 +47,22 @@ pub fn answer(answer: &Answer, form: Form) -> ExitCode {
     if answer.exit_code == 0 { printed } else { ExitCode::from(answer.exit_code) }
 }
 
-/// Prints to stdout. A reader that has seen enough, as `head`, is no failure.
+/// Prints to stdout.
 pub fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&format!("aer: failed to write the answer to stdout: {error}\n"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
+        Err(error) => unprinted(&error),
+        Ok(()) => ExitCode::SUCCESS,
     }
+}
+
+/// What to exit with when stdout takes no more. A reader that has seen enough, as `head`, is no failure.
+pub fn unprinted(error: &io::Error) -> ExitCode {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return ExitCode::SUCCESS;
+    }
+    complain(&format!("aer: failed to write the answer to stdout: {error}\n"));
+    ExitCode::FAILURE
 }
 
 /// Says on stderr why there is no answer.
@@ -73,6 +79,14 @@ pub fn usage_error(usage: &UsageError) {
         Form::Text => format!("aer: {}\n", usage.message),
         Form::Json => error_json(Code::InvalidArgument, &usage.message, &[]),
     });
+}
+
+/// Says on stderr, to people, what is to be known about what stands on stdout. The JSON form has all of it, or needs it
+/// not.
+pub fn notice(text: &str, form: Form) {
+    if form == Form::Text {
+        complain(&format!("aer: {}\n", printable(text)));
+    }
 }
 
 /// Where the cells of a column line up.
@@ -132,7 +146,7 @@ fn error_json(code: Code, message: &str, violations: &[Violation]) -> String {
 }
 
 /// Where stderr is closed, nobody is left to be told.
-fn complain(text: &str) {
+pub fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 

@@ -9,6 +9,8 @@ use auraed::proto::aurae::runtime::v0 as api;
 
 use crate::cell::{Cells, shown};
 use crate::output::Answer;
+use crate::size::Size;
+use crate::time::Span;
 use crate::{json, shell};
 
 /// start a program in a cell, and say its pid once it runs
@@ -24,7 +26,9 @@ use crate::{json, shell};
     example = "Without a shell, as another user, with few privileges:\n  aer cell start web server --exec --user 1000:1000 --env PORT=8080 \\\n    --rlimit nofile=1024:2048 --no-new-privileges --cap-bound '' -- server -v",
     note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
     note = "When it has exited, aer cell list says how, and aer cell wait exits in the same\nway. It is listed until its name is used again, or its cell is freed.",
-    note = "A restart comes 100 ms after the exit, and twice as long after each further one,\nup to 30 seconds. A run of 10 seconds begins count and delays anew."
+    example = "A program whose output is also kept in files, at most 5 of 1 MiB for each output:\n  aer cell start web server --log-mode file --log-file-size 1M --log-file-count 4 \\\n    -- server -v",
+    note = "A restart comes 100 ms after the exit, and twice as long after each further one,\nup to 30 seconds. A run of 10 seconds begins count and delays anew.",
+    note = "aer logs shows what it writes. The daemon holds the newest part of it, and never\nhas the program wait, unless --log-mode block asks for it: then it waits for those\nwho follow. --log-mode file appends all of it to LIBRARY_DIR/logs/<cell>/, too."
 )]
 pub struct Start {
     /// the cell to run in
@@ -75,6 +79,27 @@ pub struct Start {
     #[argh(option, from_str_fn(restart))]
     restart: Option<api::RestartPolicy>,
 
+    /// what to do with output that cannot be held: ring (drop the oldest), block (wait for those who follow) or file
+    /// (also keep it in files). Default: ring
+    #[argh(option, from_str_fn(log_mode))]
+    log_mode: Option<api::LogMode>,
+
+    /// how much of each output is held in memory, as 64K or 1M. Default: 64K
+    #[argh(option, from_str_fn(size))]
+    log_ring: Option<u32>,
+
+    /// the size at which a log file is put aside, and another begun. Default: 10M
+    #[argh(option, from_str_fn(size))]
+    log_file_size: Option<u64>,
+
+    /// how many log files that were put aside are kept for each output. Default: 4
+    #[argh(option)]
+    log_file_count: Option<u32>,
+
+    /// the age at which a log file is put aside, and one that was put aside is removed, as 90s, 12h or 7d. Default: any
+    #[argh(option)]
+    log_file_age: Option<Span>,
+
     /// the program and its arguments, or one line for the shell
     #[argh(positional, arg_name = "command")]
     command: Vec<String>,
@@ -118,6 +143,21 @@ fn restart(text: &str) -> Result<api::RestartPolicy, String> {
     Ok(api::RestartPolicy { condition: condition.into(), max_restarts: max })
 }
 
+fn log_mode(text: &str) -> Result<api::LogMode, String> {
+    match text {
+        "ring" => Ok(api::LogMode::Ring),
+        "block" => Ok(api::LogMode::Block),
+        "file" => Ok(api::LogMode::File),
+        _ => Err(format!("{text:?} is not one of ring, block and file")),
+    }
+}
+
+/// Whether it is too small or too large is for the daemon to say, where the number can be told to it.
+fn size<T: TryFrom<i64>>(text: &str) -> Result<T, String> {
+    let Size(bytes) = text.parse()?;
+    T::try_from(bytes).map_err(|_| format!("{text:?} is out of range"))
+}
+
 impl Start {
     /// The command must stand behind `--`. Otherwise a forgotten NAME would make a name of the program, and run its
     /// first argument. CELL and NAME may stand behind a `--` of their own, as names that start with `-` have to.
@@ -151,6 +191,13 @@ impl Start {
         };
         let names =
             |list: String| list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let log = api::LogPolicy {
+            mode: self.log_mode.unwrap_or_default().into(),
+            ring_bytes: self.log_ring,
+            file_bytes_max: self.log_file_size,
+            file_count_max: self.log_file_count,
+            file_age_seconds_max: self.log_file_age.map(|Span(seconds)| seconds),
+        };
         let executable = api::Executable {
             name: self.name,
             command,
@@ -162,6 +209,7 @@ impl Start {
             no_new_privileges: self.no_new_privileges,
             capabilities: self.cap_bound.map(|list| api::CapabilitySet { names: names(list) }),
             restart: self.restart,
+            log: Some(log).filter(|policy| *policy != api::LogPolicy::default()),
             ..api::Executable::default()
         };
         let (uid, gid) = self.user;
@@ -237,6 +285,37 @@ mod tests {
         let none =
             Start::from_args(&["start"], &["web", "job", "--cap-bound", "", "ls"]).expect("right").request();
         assert_eq!(none.executable.and_then(|e| e.capabilities), Some(api::CapabilitySet::default()));
+    }
+
+    #[test]
+    fn what_is_kept_of_the_output_is_said_in_sizes_and_times() {
+        let policy = |arguments: &[&str]| {
+            let arguments = [&["web", "job"], arguments, &["ls"]].concat();
+            let start = Start::from_args(&["start"], &arguments).map_err(|exit| exit.output)?;
+            Ok(start.request().executable.and_then(|executable| executable.log))
+        };
+        let all = ["--log-mode", "file", "--log-ring", "1M", "--log-file-size", "5G"];
+        let more = ["--log-file-count", "0", "--log-file-age", "1h30m"];
+        let expected = api::LogPolicy {
+            mode: api::LogMode::File.into(),
+            ring_bytes: Some(1 << 20),
+            file_bytes_max: Some(5 << 30),
+            file_count_max: Some(0),
+            file_age_seconds_max: Some(5400),
+        };
+        assert_eq!(policy(&[&all[..], &more].concat()), Ok(Some(expected)));
+        let block = api::LogPolicy { mode: api::LogMode::Block.into(), ..api::LogPolicy::default() };
+        assert_eq!(policy(&["--log-mode", "block"]), Ok(Some(block)));
+        for (arguments, why) in [
+            (["--log-mode", "files"], "is not one of ring, block and file"),
+            (["--log-ring", "4G"], "is out of range"),
+            (["--log-ring", "much"], "is no size"),
+            (["--log-file-size", "-1"], "is out of range"),
+            (["--log-file-age", "1 day"], "is no time span"),
+        ] {
+            let refusal: String = policy(&arguments).expect_err("it is wrong");
+            assert!(refusal.contains(why), "{arguments:?}: {refusal}");
+        }
     }
 
     #[test]

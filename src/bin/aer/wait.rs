@@ -43,20 +43,30 @@ impl Wait {
 
     pub async fn run(self, cells: Cells<'_>) -> Result<Answer, Status> {
         let (name, cell) = (shown(&self.name), shown(&self.cell));
-        let request = api::CellServiceWaitRequest { cell_name: self.cell, executable_name: self.name };
+        let request = request(self.cell, self.name);
         let response = cells.wait(&request).await?;
         let how = exit(response.exit_code, response.exit_signal);
-        let remark = match response.oom_killed {
-            true => format!("killed: {}\n", oom(&response.oom_cell_name)),
-            false => String::new(),
-        };
+        let remark = remark(&response);
         let text = format!("{name} in {cell} {how}\n");
         let exit_code = exit_code(&response);
         Ok(Answer { remark, exit_code, ..Answer::new(json::wait(&response), text) })
     }
 }
 
-fn exit_code(response: &api::CellServiceWaitResponse) -> u8 {
+pub fn request(cell_name: String, executable_name: String) -> api::CellServiceWaitRequest {
+    api::CellServiceWaitRequest { cell_name, executable_name }
+}
+
+/// Of a program that the kernel has ended, why.
+pub fn remark(response: &api::CellServiceWaitResponse) -> String {
+    match response.oom_killed {
+        true => format!("killed: {}\n", oom(&response.oom_cell_name)),
+        false => String::new(),
+    }
+}
+
+/// What to exit with, as the program did.
+pub fn exit_code(response: &api::CellServiceWaitResponse) -> u8 {
     let signalled = response.exit_signal.map(|signal| SIGNALLED.saturating_add(signal));
     let code = response.exit_code.or(signalled);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(UNKNOWN)

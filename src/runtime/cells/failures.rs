@@ -5,6 +5,8 @@
 
 use super::super::cpu::{CpuLimits, CpuMax, CpuWeight};
 use super::super::cpuset::{CpusetLimits, IdList};
+use super::super::events::Event;
+use super::super::logs::FileBounds;
 use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
@@ -14,6 +16,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything here takes; ends a test that would hang.
@@ -56,6 +60,19 @@ const LIMITS: &[&str] = &[
 /// Cells on a kernel of which nothing else in this process makes use.
 struct Machine {
     cells: Cells,
+    events: Arc<Count>,
+}
+
+/// Of events.
+#[derive(Debug, Default)]
+struct Count(AtomicUsize);
+
+impl EventSink for Count {
+    fn put(&self, _: Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {}
 }
 
 impl Machine {
@@ -67,8 +84,11 @@ impl Machine {
             init: daemon(),
             open_files: None,
             log_memory: 1 << 20,
+            library_dir: library(),
         };
-        Self { cells: Cells::open(config).expect("open") }
+        let (cells, events) = (Cells::open(config).expect("open"), Arc::new(Count::default()));
+        cells.send_events_to(events.clone());
+        Self { cells, events }
     }
 
     fn start(&self, cell: &str, name: &str, command: &str) -> Result<Started, Error> {
@@ -129,6 +149,7 @@ impl Machine {
         lines.extend(mounts.lines().map(|line| format!("mount {line}")));
         lines.extend(children().into_iter().map(|pid| format!("child {pid}")));
         lines.extend(descriptors());
+        lines.extend(files_below(&library()));
         lines
     }
 
@@ -142,8 +163,9 @@ impl Machine {
     ) -> Vec<&'static str> {
         let mut failed = Vec::new();
         for passes in 0..CALLS_MAX {
-            let before = self.snapshot();
+            let (before, told) = (self.snapshot(), self.events.0.load(Ordering::Relaxed));
             let (result, call) = with_failing(passes, || operation(self));
+            let news = self.events.0.load(Ordering::Relaxed) - told;
             let Some(call) = call else {
                 result.unwrap_or_else(|error| panic!("{what} with nothing failing: {error}"));
                 undo(self);
@@ -154,6 +176,7 @@ impl Machine {
                 Ok(()) => undo(self),
                 Err(error) => {
                     assert!(error.to_string().contains(INJECTED.desc()), "{what}, {call}: {error}");
+                    assert_eq!(news, 0, "{what}, {call}: what fails is no event");
                     failed.push(call);
                 }
             }
@@ -188,6 +211,7 @@ impl Drop for Machine {
         if let Err(error) = self.cells.close() {
             eprintln!("the slice stays behind: {error}");
         }
+        remove_library();
     }
 }
 
@@ -246,6 +270,24 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 fn daemon() -> PathBuf {
     let own = std::env::current_exe().expect("own path");
     own.parent().and_then(Path::parent).expect("a folder of cargo's").join("auraed")
+}
+
+/// Of this process alone.
+fn library() -> PathBuf {
+    std::env::temp_dir().join(format!("aurae-failures-{}", std::process::id()))
+}
+
+fn remove_library() {
+    let _ = fs::remove_dir_all(library());
+}
+
+fn files_below(path: &Path) -> Vec<String> {
+    if !path.exists() {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten();
+    let inner = entries.filter_map(Result::ok).flat_map(|entry| files_below(&entry.path()));
+    [format!("file {}", path.display())].into_iter().chain(inner).collect()
 }
 
 fn cell_name(text: &str) -> CellName {
@@ -334,6 +376,31 @@ fn a_failed_start_with_all_that_can_be_asked_for_leaves_nothing() {
         let steps =
             ["fill the pipe", "clone", "set the limit", "drop capabilities", "become", "chdir", "exec"];
         assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_failed_start_leaves_no_files() {
+    alone("a_failed_start_leaves_no_files", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let start = |machine: &Machine| {
+            let mut spec = executable("job", "exec sleep 1000");
+            spec.log.mode = LogMode::File(FileBounds::default());
+            machine.cells.start(&cell_name("a"), spec).map(drop)
+        };
+        let undo = |machine: &Machine| {
+            machine.forget("a", "job");
+            remove_library();
+        };
+        let failed = machine.fail_each("start with files", start, undo);
+        let steps = ["open a log directory", "make a log directory", "make a log file", "exec"];
+        assert!(steps.iter().all(|step| failed.contains(step)), "{failed:?}");
+
+        // With the files of an earlier one there.
+        start(&machine).expect("start");
+        machine.forget("a", "job");
+        let failed = machine.fail_each("start with old files", start, |machine| machine.forget("a", "job"));
+        assert!(failed.contains(&"open a log file"), "{failed:?}");
     });
 }
 

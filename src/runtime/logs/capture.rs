@@ -1,7 +1,7 @@
 //! The outputs of one run of an executable: two pipes, and the feed that they end up in. Reads without waiting; the caller
 //! waits, on the descriptors and for room.
 
-use super::{Channel, Feed};
+use super::{Channel, Feed, LogFile};
 use crate::sys::failpoint::check;
 use crate::sys::user::User;
 use nix::errno::Errno;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Capture {
     pub sources: [Source; 2],
+    /// To which all of it is appended, too, if it is.
+    pub files: Option<[Box<LogFile>; 2]>,
     /// To be dropped when nothing is read any more.
     pub writer: CaptureGuard,
 }
@@ -48,7 +50,7 @@ impl Capture {
         let (stdout, out) = Source::open(Channel::Stdout, feed, user)?;
         let (stderr, err) = Source::open(Channel::Stderr, feed, user)?;
         let writer = CaptureGuard::new(feed);
-        Ok((Self { sources: [stdout, stderr], writer }, [out, err]))
+        Ok((Self { sources: [stdout, stderr], files: None, writer }, [out, err]))
     }
 }
 

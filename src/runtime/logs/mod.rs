@@ -7,10 +7,14 @@
 //!    costs what one costs who does. What makes way before it was read is counted, exactly.
 //! 4. All feeds of a [`Logs`] share a budget. When it is used up, the oldest block of any of them makes way.
 //!
-//! Nothing here waits, and nothing here logs: the daemon's own log ends up here, too.
+//! 5. Where an executable asks for it, its output is also appended to files (`file`), which are in the `library`.
+//!
+//! Nothing here waits, but for the disk, and nothing here logs: the daemon's own log ends up here, too.
 
 mod capture;
 mod feed;
+mod file;
+mod library;
 mod lines;
 mod numbered;
 mod policy;
@@ -18,9 +22,11 @@ mod ring;
 
 pub use capture::{Capture, CaptureGuard, Read, Source};
 pub use feed::{Feed, Follower, Item, Logs, NoSuchSequence, Progress, Range, Want};
+pub use file::{LogFile, News};
+pub use library::{Library, LogFiles};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use lines::fuzz;
-pub use policy::{LogMode, LogPolicy, RingBytes};
+pub use policy::{FileBounds, LogMode, LogPolicy, RingBytes};
 
 /// One of the two outputs of an executable. What has but one uses the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

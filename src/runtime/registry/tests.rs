@@ -1,5 +1,7 @@
 //! The registry as `cells` uses it, without a kernel.
 
+mod events;
+
 use super::super::cgroup::MemoryCounts;
 use super::super::child::Child;
 use super::super::error::ErrorKind;
@@ -7,6 +9,7 @@ use super::super::executable::{Command, Program};
 use super::super::pids::PidsMax;
 use super::super::restart::{RestartCondition, RestartPolicy};
 use super::*;
+use crate::limits::EXECUTABLES_PER_CELL_MAX;
 use crate::sys::pidfd::ExitReason;
 
 fn spec(name: &str) -> CellSpec {
@@ -82,11 +85,15 @@ fn start(registry: &mut Registry, cell: &str, spec: &Arc<ExecutableSpec>) -> Res
 
 fn registry(cells: &[&str]) -> Registry {
     let mut registry = Registry::default();
+    add(&mut registry, cells);
+    registry
+}
+
+fn add(registry: &mut Registry, cells: &[&str]) {
     for cell in cells {
         let number = registry.reserve_cell(&spec(cell)).expect(cell);
         registry.commit_cell(&spec(cell).name, number, Namespaces::Ours);
     }
-    registry
 }
 
 fn notice() -> Arc<RemovalNotice> {
@@ -221,7 +228,7 @@ fn a_failed_start_leaves_the_name_as_it_was() {
         kind(registry.stop_executable(&cell, &spec.name, notice())),
         Some(ErrorKind::FailedPrecondition)
     );
-    registry.cancel_executable(&cell, &spec.name, reserved);
+    registry.cancel_executable(&cell, &spec.name, reserved.place.leaf);
     assert_eq!(completion.end(), Some(&None), "who waits is told that it never was");
     assert_eq!(kind(registry.stop_executable(&cell, &spec.name, notice())), Some(ErrorKind::NotFound));
     assert_eq!(registry.executables, 0);
@@ -349,7 +356,7 @@ fn the_record_that_was_stopped_first_makes_way_and_no_other() {
         |registry: &Registry, name: &ExecutableName| registry.completion(&spec("a").name, name).is_ok();
     let failed = job.registry.reserve_executable(&job.cell, &named(9999)).expect("7 makes way");
     assert_eq!(replaced.iter().map(|name| is_there(&job.registry, name)).collect::<Vec<_>>(), [false, true]);
-    job.registry.cancel_executable(&job.cell, &named(9999).name, failed);
+    job.registry.cancel_executable(&job.cell, &named(9999).name, failed.place.leaf);
     assert!(is_there(&job.registry, &replaced[0]), "a call that fails changes nothing");
 
     start(&mut job.registry, "a", &named(9998)).expect("7 makes way");

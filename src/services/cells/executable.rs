@@ -121,20 +121,46 @@ fn parse_restart(policy: RestartPolicy, bad: &mut Violations) -> runtime::Restar
 
 fn parse_log(policy: LogPolicy, bad: &mut Violations) -> runtime::LogPolicy {
     let mut parsed = runtime::LogPolicy::default();
-    match LogMode::try_from(policy.mode) {
+    let mode = LogMode::try_from(policy.mode);
+    match mode {
         Ok(LogMode::Unspecified | LogMode::Ring) => {}
         Ok(LogMode::Block) => parsed.mode = runtime::LogMode::Block,
-        Ok(LogMode::File) => bad.add("executable.log.mode", &"files are not written yet"),
+        Ok(LogMode::File) => parsed.mode = runtime::LogMode::File(parse_files(&policy, bad)),
         Err(_) => {
             let why = format!("{} is unknown; accepted: 0 to 3, ring, block and file", policy.mode);
             bad.add("executable.log.mode", &why);
         }
+    }
+    if mode.is_ok_and(|mode| mode != LogMode::File) {
+        refuse_files(&policy, bad);
     }
     let ring = policy.ring_bytes.map(runtime::RingBytes::parse);
     if let Some(ring) = bad.check_optional("executable.log.ring_bytes", ring) {
         parsed.ring = ring;
     }
     parsed
+}
+
+fn parse_files(policy: &LogPolicy, bad: &mut Violations) -> runtime::FileBounds {
+    let mut bounds = runtime::FileBounds::default();
+    let bytes = policy.file_bytes_max.map(|most| bounds.with_bytes(most));
+    bounds = bad.check_optional("executable.log.file_bytes_max", bytes).unwrap_or(bounds);
+    let count = policy.file_count_max.map(|most| bounds.with_count(most));
+    bounds = bad.check_optional("executable.log.file_count_max", count).unwrap_or(bounds);
+    let age = policy.file_age_seconds_max.map(|most| bounds.with_age_seconds(most));
+    bad.check_optional("executable.log.file_age_seconds_max", age).unwrap_or(bounds)
+}
+
+fn refuse_files(policy: &LogPolicy, bad: &mut Violations) {
+    for (field, is_set) in [
+        ("executable.log.file_bytes_max", policy.file_bytes_max.is_some()),
+        ("executable.log.file_count_max", policy.file_count_max.is_some()),
+        ("executable.log.file_age_seconds_max", policy.file_age_seconds_max.is_some()),
+    ] {
+        if is_set {
+            bad.add(field, &"has no meaning without files; set the mode to LOG_MODE_FILE, or leave it unset");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `aurae.observe.v0.ObserveService`: what executables and the daemon write, and what becomes of them. The streams only read
 //! what [`crate::runtime::logs`] holds; a stream costs a place to read at, and a batch.
 
-mod daemon_log;
+pub mod daemon_log;
 mod events;
 mod items;
 mod output;
@@ -14,6 +14,7 @@ use crate::proto::aurae::observe::v0::*;
 use crate::runtime::logs::{Feed, Follower, NoSuchSequence, Range, Want};
 
 use super::cells::Runtime;
+pub use events::EventLog;
 
 pub struct Observe {
     /// Of encoded [`LogItem`]s, without what the feed knows of them.

@@ -1,0 +1,364 @@
+//! The daemon's own log: as a stream of its API, and on standard error. Needs root, but for the last part; says so and does
+//! nothing without.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{PipeReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use auraed::client::Channel;
+use auraed::grpc::status::{Code, Status};
+use auraed::proto::ObserveServiceClient;
+use auraed::proto::aurae::observe::v0::*;
+use auraed::transport::listen::Address;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use smol::future::{FutureExt, block_on};
+use smol::stream::{Stream, StreamExt};
+use smol::{Executor, Timer};
+
+/// Far more than anything here takes; ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What comes within this time after all else has come would be an echo.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// What the daemon logs, at the level debug, when a client has left, however it did.
+const LEFT: &str = "a connection ";
+
+#[test]
+fn a_line_is_streamed_at_once_and_has_no_echo() {
+    let Some(daemon) = Daemon::start("echo", "trace", Stderr::File) else { return };
+    daemon.run(async |executor| {
+        let (one, other) = (daemon.connect(executor, None).await, daemon.connect(executor, None).await);
+        let mut followers =
+            [follow(&one, all()).await.expect("it begins"), follow(&other, all()).await.expect("it begins")];
+        for follower in &mut followers {
+            let listening = next_with(follower, "listening").await;
+            assert_eq!(listening.fields["address"], daemon.socket().display().to_string());
+            assert_eq!((listening.channel.as_str(), listening.target.as_str()), ("auraed", "auraed::daemon"));
+            assert_eq!((listening.level(), listening.partial, listening.dropped), (LogLevel::Info, false, 0));
+            drain(follower).await;
+        }
+        for _ in 0..20 {
+            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+            let [one, other] = &mut followers;
+            let item = next(one).await.expect("an item");
+            let delay = SystemTime::now().duration_since(time(&item)).expect("no item comes from the future");
+            println!("streamed {delay:?} after it was logged");
+            assert!(delay < Duration::from_secs(5), "{delay:?}");
+            assert!(item.line.starts_with(LEFT) && item.level() == LogLevel::Debug, "{item:?}");
+            assert_eq!(next(other).await, Ok(item), "all see the same");
+        }
+        let [mut one, other] = followers;
+        assert_eq!(silence(&mut one).await, None);
+        // It is said once that a client has left, and not again for each who is told of it.
+        drop(other);
+        assert!(next_with(&mut one, "the caller has gone").await.line.contains("GetAuraeDaemonLogStream"));
+        assert_eq!(silence(&mut one).await, None);
+    });
+}
+
+#[test]
+fn a_part_of_the_log_can_be_asked_for() {
+    let Some(daemon) = Daemon::start("parts", "debug", Stderr::File) else { return };
+    daemon.run(async |executor| {
+        let channel = daemon.connect(executor, None).await;
+        for _ in 0..3 {
+            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+        }
+        let mut live = follow(&channel, all()).await.expect("it begins");
+        for _ in 0..3 {
+            next_with(&mut live, LEFT).await;
+        }
+        drain(&mut live).await;
+        let items = held(&channel, all()).await.expect("what is held");
+        let sequences: Vec<_> = items.iter().map(|item| item.sequence).collect();
+        assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "{sequences:?}");
+
+        let is_info = |item: &&LogItem| item.level <= LogLevel::Info as i32;
+        let info: Vec<_> = items.iter().filter(is_info).cloned().collect();
+        assert!(!info.is_empty() && info.len() <= items.len() - 3, "{items:?}");
+        let of_info = Request { level: LogLevel::Info.into(), ..all() };
+        assert_eq!(held(&channel, of_info).await, Ok(info.clone()));
+        // The last of that level, though others came later.
+        let last = Request { tail_lines: Some(1), ..of_info };
+        assert_eq!(held(&channel, last).await.expect("one"), info[info.len() - 1..]);
+        let none = Request { tail_lines: Some(0), ..of_info };
+        assert_eq!(held(&channel, none).await, Ok(vec![]));
+
+        for tail in [0, 1, 2, items.len(), items.len() + 1] {
+            let request = Request { tail_lines: Some(tail as u32), ..all() };
+            let expected = &items[items.len().saturating_sub(tail)..];
+            assert_eq!(held(&channel, request).await.expect("the tail"), expected, "{tail}");
+        }
+        let from = |sequence| Request { from_sequence: Some(sequence), ..all() };
+        assert_eq!(held(&channel, from(sequences[1])).await.expect("the rest"), items[1..]);
+        let next = sequences[sequences.len() - 1] + 1;
+        assert_eq!(held(&channel, from(next)).await, Ok(vec![]));
+        assert_eq!(held(&channel, from(next + 1)).await.expect_err("too far").code, Code::OutOfRange);
+        let since = |seconds| Request { since: Some(seconds), ..all() };
+        assert_eq!(held(&channel, since(items[0].timestamp)).await, Ok(items.clone()));
+        assert_eq!(held(&channel, since(i64::MAX)).await, Ok(vec![]));
+        let unknown = Request { level: 6, ..all() };
+        let refused = held(&channel, unknown).await.expect_err("no such level");
+        assert_eq!(refused.code, Code::InvalidArgument);
+        assert!(refused.message.contains("level"), "{}", refused.message);
+    });
+}
+
+#[test]
+fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
+    let Some(daemon) = Daemon::start("ends", "info", Stderr::File) else { return };
+    daemon.run(async |executor| {
+        let hasty = daemon.connect(executor, Some(Duration::from_millis(300))).await;
+        let mut late = follow(&hasty, all()).await.expect("it begins");
+        assert_eq!(end_of(&mut late).await.1.code, Code::DeadlineExceeded);
+
+        let channel = daemon.connect(executor, None).await;
+        let mut follower = follow(&channel, all()).await.expect("it begins");
+        next_with(&mut follower, "listening").await;
+        daemon.stop();
+        let (last, status) = end_of(&mut follower).await;
+        assert_eq!(status.code, Code::Unavailable);
+        assert!(last.expect("one more").line.contains("SIGTERM: stopping"));
+    });
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_stops_nothing() {
+    let Some(mut daemon) = Daemon::start("full", "debug", Stderr::FullPipe) else { return };
+    let mut unread = daemon.stderr.take().expect("a pipe");
+    daemon.run(async |executor| {
+        let channel = daemon.connect(executor, None).await;
+        let mut follower = follow(&channel, all()).await.expect("it answers");
+        next_with(&mut follower, "listening").await;
+        drain(&mut follower).await;
+        let lost = held(&channel, all()).await.expect("what is held").len();
+
+        let mut filling = vec![0; PIPE_BYTES];
+        unread.read_exact(&mut filling).expect("what was written before it began");
+        drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+        next_with(&mut follower, LEFT).await;
+        let mut told = Vec::new();
+        while told.iter().filter(|byte| **byte == b'\n').count() < 2 {
+            let mut some = [0; 4096];
+            let read = unread.read(&mut some).expect("the daemon writes");
+            told.extend(&some[..read]);
+        }
+        let told = String::from_utf8(told).expect("text");
+        let (first, second) = told.split_once('\n').expect("two lines");
+        assert!(
+            first.starts_with(&format!("WARN  auraed::daemon_log: {lost} lines are missing here")),
+            "{told}"
+        );
+        assert!(second.starts_with(&format!("DEBUG auraed::transport::listen: {LEFT}")), "{told}");
+    });
+}
+
+#[test]
+fn lines_start_with_their_priority_where_the_journal_reads_them() {
+    let log = std::env::temp_dir().join(format!("auraed-log-{}-journal", std::process::id()));
+    let file = File::create(&log).expect("a new file");
+    let it = file.metadata().expect("it is there");
+    let logged = |journal_stream: &str| {
+        file.set_len(0).expect("it is ours");
+        // It fails at once, and says so.
+        let status = Command::new(env!("CARGO_BIN_EXE_auraed"))
+            .env_clear()
+            .env("JOURNAL_STREAM", journal_stream)
+            .args(["-r", "/dev/null/nowhere"])
+            .stderr(File::options().append(true).open(&log).expect("it is ours"))
+            .status();
+        assert_eq!(status.expect("auraed runs").code(), Some(1));
+        fs::read_to_string(&log).expect("the log")
+    };
+    let (ours, other) =
+        (logged(&format!("{}:{}", it.dev(), it.ino())), logged(&format!("{}:{}", it.dev(), it.ino() + 1)));
+    let _ = fs::remove_file(&log);
+    assert!(ours.starts_with("<3>ERROR auraed: cannot use the runtime directory"), "{ours}");
+    assert_eq!(ours.strip_prefix("<3>"), Some(&*other));
+}
+
+type Request = GetAuraeDaemonLogStreamRequest;
+type Items = std::pin::Pin<Box<dyn Stream<Item = Result<LogItem, Status>>>>;
+
+fn all() -> Request {
+    Request::default()
+}
+
+async fn follow(channel: &Channel, request: Request) -> Result<Items, Status> {
+    let items = within(ObserveServiceClient::new(channel).get_aurae_daemon_log_stream(&request)).await?;
+    Ok(Box::pin(items))
+}
+
+/// What the daemon holds of it.
+async fn held(channel: &Channel, request: Request) -> Result<Vec<LogItem>, Status> {
+    let mut items = follow(channel, Request { no_follow: true, ..request }).await?;
+    let mut all = Vec::new();
+    while let Some(item) = within(items.next()).await {
+        all.push(item?);
+    }
+    Ok(all)
+}
+
+async fn next(items: &mut Items) -> Result<LogItem, Status> {
+    within(items.next()).await.expect("it goes on")
+}
+
+/// The next item whose line contains this.
+async fn next_with(items: &mut Items, text: &str) -> LogItem {
+    loop {
+        let item = next(items).await.expect("an item");
+        if item.line.contains(text) {
+            return item;
+        }
+    }
+}
+
+/// The last item, and the status.
+async fn end_of(items: &mut Items) -> (Option<LogItem>, Status) {
+    let mut last = None;
+    loop {
+        match next(items).await {
+            Ok(item) => last = Some(item),
+            Err(status) => return (last, status),
+        }
+    }
+}
+
+/// Takes items until none comes for a while.
+async fn drain(items: &mut Items) {
+    let begin = Instant::now();
+    while silence(items).await.is_some() {
+        assert!(begin.elapsed() < PATIENCE, "items come and come");
+    }
+}
+
+/// `None`, or what comes meanwhile.
+async fn silence(items: &mut Items) -> Option<Result<LogItem, Status>> {
+    let over = async {
+        Timer::after(SILENCE).await;
+        None
+    };
+    items.next().or(over).await
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    let expiry = async {
+        Timer::after(PATIENCE).await;
+        panic!("not within {PATIENCE:?}")
+    };
+    work.or(expiry).await
+}
+
+fn time(item: &LogItem) -> SystemTime {
+    let since = Duration::new(item.timestamp.try_into().expect("now"), item.nanos.try_into().expect("nanos"));
+    SystemTime::UNIX_EPOCH + since
+}
+
+enum Stderr {
+    File,
+    FullPipe,
+}
+
+/// What a pipe holds (pipe(7)).
+const PIPE_BYTES: usize = 64 << 10;
+
+struct Daemon {
+    process: Child,
+    directory: PathBuf,
+    stderr: Option<PipeReader>,
+    is_stopping: Cell<bool>,
+}
+
+impl Daemon {
+    fn start(test: &str, level: &str, stderr: Stderr) -> Option<Self> {
+        if !geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+            eprintln!("skipped: the daemon makes control groups, which only root may");
+            return None;
+        }
+        let directory = std::env::temp_dir().join(format!("auraed-log-{}-{test}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_auraed"));
+        command.env_clear().args(["--log-level", level, "-r"]).arg(&directory);
+        command.arg("-l").arg(directory.join("library"));
+        let unread = match stderr {
+            Stderr::File => {
+                command.stderr(File::create(directory.join("log")).expect("a log"));
+                None
+            }
+            Stderr::FullPipe => {
+                let (read, write) = std::io::pipe().expect("a pipe");
+                let mut filled = write.try_clone().expect("a handle");
+                filled.write_all(&[b'.'; PIPE_BYTES]).expect("it fits");
+                fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
+                assert!(filled.write(b".").is_err(), "it is full");
+                fcntl(&write, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag");
+                command.stderr(Stdio::from(write));
+                Some(read)
+            }
+        };
+        let process = command.spawn().expect("auraed runs");
+        let daemon = Self { process, directory, stderr: unread, is_stopping: Cell::new(false) };
+        let begin = Instant::now();
+        while UnixStream::connect(daemon.socket()).is_err() {
+            assert!(begin.elapsed() < PATIENCE, "auraed does not listen: {}", daemon.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(daemon)
+    }
+
+    fn run(&self, test: impl AsyncFnOnce(&Executor<'static>)) {
+        let executor = Executor::new();
+        block_on(executor.run(test(&executor)));
+    }
+
+    async fn connect(&self, executor: &Executor<'static>, timeout: Option<Duration>) -> Channel {
+        within(Channel::connect(&Address::Unix(self.socket()), timeout, executor)).await.expect("connect")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("aurae.sock")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Once: a second signal would cut it short.
+    fn stop(&self) {
+        if !self.is_stopping.replace(true) {
+            // Fails only when it has ended.
+            let _ = kill(Pid::from_raw(self.process.id().try_into().expect("a pid")), Signal::SIGTERM);
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let ended = self.process.try_wait().expect("it is ours");
+        if ended.is_none() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+        let log = self.log();
+        let _ = fs::remove_dir_all(&self.directory);
+        if std::thread::panicking() {
+            eprintln!("auraed's log:\n{log}");
+        } else {
+            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
+        }
+    }
+}

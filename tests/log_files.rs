@@ -1,0 +1,503 @@
+//! Output in files: what stands in them, when they are put aside, and what a disk that is full, absent or dead does to
+//! the executables, over the daemon's socket. Needs root; says so and does nothing without.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use auraed::client::Channel;
+use auraed::grpc::status::{Code, Status};
+use auraed::proto::CellServiceClient;
+use auraed::proto::aurae::runtime::v0::*;
+use auraed::transport::listen::Address;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use smol::future::FutureExt;
+use smol::{Executor, Timer, future};
+
+/// Far more than anything here takes; ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn bytes_stand_there_as_they_were_written() {
+    with_daemon("bytes", async |daemon| {
+        daemon.allocate("web").await;
+        daemon.allocate("web/front").await;
+        let copy = daemon.file("copy");
+        let script =
+            format!("head -c 3000000 /dev/urandom | tee {}; printf 'no newline' >&2", copy.display());
+        daemon.start("web/front", "job", &script, files()).await.expect("start");
+        daemon.end("web/front", "job").await;
+        let logs = daemon.logs("web/front");
+        let is_whole = || fs::read(logs.join("job.stdout.log")).unwrap() == fs::read(&copy).unwrap();
+        eventually("all of it", is_whole).await;
+        eventually("the other output", || read(&logs.join("job.stderr.log")) == "no newline").await;
+
+        daemon.start("web/front", "job", "echo again", files()).await.expect("start");
+        daemon.end("web/front", "job").await;
+        let whole = fs::metadata(&copy).expect("it is there").len() + 6;
+        let file = logs.join("job.stdout.log");
+        eventually("it is appended", || fs::metadata(&file).unwrap().len() == whole).await;
+        daemon.start("web", "../x", "echo dots", files()).await.expect("start");
+        daemon.end("web", "../x").await;
+        daemon.free("web").await;
+        eventually("a plain name", || read(&daemon.logs("web").join("%2E.%2Fx.stdout.log")) == "dots\n")
+            .await;
+        assert_eq!(fs::metadata(&file).expect("it stays").len(), whole);
+        assert_eq!(fs::metadata(&file).expect("it stays").mode() & 0o777, 0o600);
+    });
+}
+
+#[test]
+fn nothing_is_made_before_somebody_asks_for_it() {
+    with_daemon("lazy", async |daemon| {
+        daemon.allocate("web").await;
+        daemon.start("web", "job", "echo ring", None).await.expect("start");
+        daemon.end("web", "job").await;
+        assert!(!daemon.file("lib").exists());
+    });
+}
+
+#[test]
+fn a_restart_of_either_goes_on_with_the_file() {
+    with_daemon("restart", async |daemon| {
+        daemon.allocate("web").await;
+        let runs = daemon.file("runs");
+        let script = format!("echo run >>{0}; echo line; [ $(wc -l <{0}) = 3 ]", runs.display());
+        let condition = RestartCondition::OnFailure.into();
+        let restart = Some(RestartPolicy { condition, max_restarts: None });
+        daemon.start_with("web", "job", &script, files(), restart).await.expect("start");
+        daemon.end("web", "job").await;
+        let file = daemon.logs("web").join("job.stdout.log");
+        eventually("three lines", || read(&file) == "line\nline\nline\n").await;
+        // What it says when it is told to end is there, too.
+        daemon
+            .start(
+                "web",
+                "last",
+                "trap 'echo last; exit' TERM; echo first; while :; do sleep 0.1; done",
+                files(),
+            )
+            .await
+            .expect("start");
+        let last = daemon.logs("web").join("last.stdout.log");
+        eventually("it runs", || read(&last) == "first\n").await;
+        daemon.again().await;
+        assert_eq!(read(&last), "first\nlast\n");
+        daemon.allocate("web").await;
+        daemon.start("web", "job", "echo new", files()).await.expect("start");
+        daemon.end("web", "job").await;
+        eventually("a fourth", || read(&file) == "line\nline\nline\nnew\n").await;
+    });
+}
+
+#[test]
+fn files_are_put_aside_by_size_and_counted() {
+    with_daemon("size", async |daemon| {
+        daemon.allocate("web").await;
+        let policy = LogPolicy { file_bytes_max: Some(4096), file_count_max: Some(2), ..files().unwrap() };
+        daemon.start("web", "job", "seq 100000 106000", Some(policy)).await.expect("start");
+        daemon.end("web", "job").await;
+        let logs = daemon.logs("web");
+        let file = |suffix: &str| read(&logs.join(format!("job.stdout.log{suffix}")));
+        eventually("the last line", || file("").ends_with("\n106000\n")).await;
+        let all = file(".2") + &file(".1") + &file("");
+        let expected: String = (100_000..=106_000).map(|number| format!("{number}\n")).collect();
+        assert!(expected.ends_with(&all) && all.len() > 2 * 4000, "{}", all.len());
+        // The rest of a line may be in it.
+        assert!(["", ".1", ".2"].into_iter().all(|suffix| file(suffix).len() < 4096 + 7));
+        assert_eq!(fs::read_dir(&logs).expect("it is there").count(), 3 + 1);
+    });
+}
+
+#[test]
+fn files_are_put_aside_and_removed_by_age() {
+    with_daemon("age", async |daemon| {
+        daemon.allocate("web").await;
+        let policy = LogPolicy { file_age_seconds_max: Some(2), ..files().unwrap() };
+        let script = "i=0; while [ $i -lt 70 ]; do echo $i; i=$((i+1)); sleep 0.1; done";
+        daemon.start("web", "job", script, Some(policy)).await.expect("start");
+        daemon.end("web", "job").await;
+        let logs = daemon.logs("web");
+        let file = |suffix: &str| read(&logs.join(format!("job.stdout.log{suffix}")));
+        eventually("the last line", || file("").ends_with("\n69\n")).await;
+        let all = file(".1") + &file("");
+        let first: u32 = all.lines().next().expect("a line").parse().expect("a number");
+        let expected: String = (first..70).map(|number| format!("{number}\n")).collect();
+        assert_eq!(all, expected, "one after the other");
+        // Seven seconds have been written, in files of two.
+        assert!(first > 10, "the oldest is gone: {first}");
+        assert!(!file(".1").is_empty() && file(".3").is_empty());
+    });
+}
+
+#[test]
+fn a_start_that_has_no_place_for_its_files_leaves_nothing() {
+    with_daemon("refused", async |daemon| {
+        daemon.allocate("web").await;
+        let refused = async |name: &str, code: Code, text: &str| {
+            let status = daemon.start("web", name, "echo", files()).await.expect_err("refused");
+            assert!(status.code == code && status.message.contains(text), "{status}");
+            assert!(daemon.start("web", name, "echo", None).await.is_ok(), "the name is free");
+            daemon.end("web", name).await;
+        };
+        fs::write(daemon.file("lib"), "").expect("a file");
+        refused("job", Code::FailedPrecondition, "lib is no directory").await;
+        fs::remove_file(daemon.file("lib")).expect("removed");
+
+        let logs = daemon.logs("web");
+        fs::create_dir_all(&logs).expect("directories");
+        symlink("/etc/passwd", logs.join("job.stderr.log")).expect("a link");
+        refused("job", Code::FailedPrecondition, "job.stderr.log is a symbolic link").await;
+        assert_eq!(fs::read_dir(&logs).expect("it is there").count(), 1);
+        daemon.start("web", "bad", "exit 1", files()).await.expect("start");
+        daemon.end("web", "bad").await;
+        let missing = Executable { args: vec!["/nowhere".into()], ..executable("none", "", files()) };
+        assert_eq!(
+            daemon.request("web", missing).await.expect_err("no such program").code,
+            Code::FailedPrecondition
+        );
+        assert!(!logs.join("none.stdout.log").exists());
+
+        let _disk = Disk::tmpfs(&daemon.file("lib"), "size=64k", MsFlags::MS_RDONLY);
+        refused("job", Code::Internal, "cannot make the directory").await;
+    });
+}
+
+#[test]
+fn bounds_are_checked_and_belong_to_files() {
+    with_daemon("bounds", async |daemon| {
+        daemon.allocate("web").await;
+        let bad = LogPolicy {
+            file_bytes_max: Some(4095),
+            file_count_max: Some(101),
+            file_age_seconds_max: Some(0),
+            ..files().unwrap()
+        };
+        let no_files = LogPolicy { file_bytes_max: Some(5000), ..LogPolicy::default() };
+        for (policy, texts) in [
+            (bad, &["4096 and more", "0 to 100", "file_age_seconds_max"][..]),
+            (no_files, &["file_bytes_max: has no meaning without files"]),
+        ] {
+            let status = daemon.start("web", "job", "true", Some(policy)).await.expect_err("refused");
+            assert_eq!(status.code, Code::InvalidArgument);
+            assert!(texts.iter().all(|text| status.message.contains(text)), "{status}");
+        }
+    });
+}
+
+#[test]
+fn a_full_disk_is_told_of_and_hinders_nobody() {
+    with_daemon("full", async |daemon| {
+        let _disk = Disk::tmpfs(&daemon.file("lib"), "size=256k", MsFlags::empty());
+        daemon.allocate("web").await;
+        let (go, filler) = (daemon.file("go"), daemon.file("lib/filler"));
+        let script = format!(
+            "seq 100000 199999; echo written; while ! [ -e {} ]; do sleep 0.05; done; seq 200000 200999; exit 7",
+            go.display()
+        );
+        daemon.start("web", "job", &script, files()).await.expect("start");
+        let file = daemon.logs("web").join("job.stdout.log");
+        eventually("the log tells of it", || daemon.log().matches("output is not written").count() == 1)
+            .await;
+        assert!(daemon.log().contains("job.stdout.log: ENOSPC"), "{}", daemon.log());
+        let whole = read(&file);
+        assert!(whole.ends_with('\n') && whole.len() > 100_000, "cut off between two lines: {}", whole.len());
+        assert!((100_000..).zip(whole.lines()).all(|(number, line)| line == number.to_string()));
+        assert!(!filler.exists());
+
+        // Room again, by way of the file itself, as an operator would.
+        fs::File::options().write(true).open(&file).and_then(|file| file.set_len(0)).expect("cut off");
+        Timer::after(Duration::from_millis(1100)).await;
+        fs::write(&go, "").expect("go on");
+        assert_eq!(daemon.end("web", "job").await.exit_code, Some(7));
+        let expected: String = (200_000..201_000).map(|number| format!("{number}\n")).collect();
+        eventually("it goes on", || read(&file) == expected).await;
+        let missing = 700_000 + "written\n".len() - whole.len();
+        let told = format!("job.stdout.log again; {missing} bytes are missing in it");
+        eventually("the log tells how much", || daemon.log().contains(&told)).await;
+    });
+}
+
+/// A file system that is frozen takes no write and answers none, as a disk that is dead.
+#[test]
+fn a_dead_disk_holds_those_who_write_to_it_and_nobody_else() {
+    with_daemon("dead", async |daemon| {
+        let mut disk = Disk::ext4(&daemon.file("lib"), &daemon.file("image"));
+        daemon.allocate("web").await;
+        let go = daemon.file("go");
+        let script = format!("while ! [ -e {} ]; do sleep 0.05; done; seq 100000; exit 7", go.display());
+        for number in 0..8 {
+            daemon.start("web", &format!("job{number}"), &script, files()).await.expect("start");
+        }
+        disk.freeze();
+        fs::write(&go, "").expect("go on");
+        let is_held = |status: &Path| fs::read_to_string(status).is_ok_and(|text| text.contains("State:\tD"));
+        eventually("a thread is held", || {
+            daemon.threads().iter().any(|thread| is_held(&thread.join("status")))
+        })
+        .await;
+        daemon.allocate("other").await;
+        for number in 0..8 {
+            let name = format!("job{number}");
+            daemon.start("other", &name, "exit 3", None).await.expect("start");
+            assert_eq!(daemon.end("other", &name).await.exit_code, Some(3));
+        }
+        daemon.free("other").await;
+        let held = daemon.threads().iter().filter(|thread| is_held(&thread.join("status"))).count();
+        assert_eq!(held, 1);
+        disk.thaw();
+        let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
+        for number in 0..8 {
+            assert_eq!(daemon.end("web", &format!("job{number}")).await.exit_code, Some(7));
+            let file = daemon.logs("web").join(format!("job{number}.stdout.log"));
+            eventually("all of it", || read(&file) == expected).await;
+        }
+
+        fs::remove_file(&go).expect("removed");
+        daemon.start("web", "stuck", &script, files()).await.expect("start");
+        disk.freeze();
+        fs::write(&go, "").expect("go on");
+        eventually("a thread is held", || {
+            daemon.threads().iter().any(|thread| is_held(&thread.join("status")))
+        })
+        .await;
+        daemon.signal(Signal::SIGTERM);
+        eventually("it stops", || daemon.log().contains("stopped")).await;
+        assert!(daemon.log().contains("may be missing at the end of its files"), "{}", daemon.log());
+        disk.thaw();
+    });
+}
+
+struct Daemon {
+    directory: PathBuf,
+    process: std::cell::RefCell<Child>,
+    executor: Executor<'static>,
+    channel: std::cell::RefCell<Option<std::rc::Rc<Channel>>>,
+}
+
+/// A file system of the test's own, mounted for as long as there is this.
+struct Disk {
+    path: PathBuf,
+    frozen: bool,
+}
+
+impl Disk {
+    fn tmpfs(path: &Path, options: &str, flags: MsFlags) -> Self {
+        let _ = fs::remove_dir_all(path);
+        fs::create_dir(path).expect("a directory");
+        mount(Some("none"), path, Some("tmpfs"), flags, Some(options)).expect("mount");
+        Self { path: path.to_owned(), frozen: false }
+    }
+
+    fn ext4(path: &Path, image: &Path) -> Self {
+        fs::create_dir(path).expect("a directory");
+        fs::File::create(image).and_then(|file| file.set_len(16 << 20)).expect("an image");
+        run("mkfs.ext4", &["-q", "-F", &image.display().to_string()]);
+        run("mount", &["-o", "loop", &image.display().to_string(), &path.display().to_string()]);
+        Self { path: path.to_owned(), frozen: false }
+    }
+
+    fn freeze(&mut self) {
+        run("fsfreeze", &["-f", &self.path.display().to_string()]);
+        self.frozen = true;
+    }
+
+    fn thaw(&mut self) {
+        run("fsfreeze", &["-u", &self.path.display().to_string()]);
+        self.frozen = false;
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.frozen {
+            self.thaw();
+        }
+        umount2(&self.path, MntFlags::MNT_DETACH).expect("it is ours");
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status();
+    let status = status.unwrap_or_else(|error| panic!("{program} is needed: {error}"));
+    assert!(status.success(), "{program} {arguments:?}: {status}");
+}
+
+/// Runs a test against a daemon of its own.
+fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
+    if !geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+        return eprintln!("skipped: cells are control groups, which only root may make");
+    }
+    let daemon = Daemon::begin(test);
+    future::block_on(daemon.executor.run(async {
+        daemon.connect().await;
+        let late = async {
+            Timer::after(2 * PATIENCE).await;
+            panic!("{test} takes longer than {:?}", 2 * PATIENCE);
+        };
+        body(&daemon).or(late).await;
+    }));
+}
+
+impl Daemon {
+    fn begin(test: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("auraed-files-{}-{test}", std::process::id()));
+        fs::create_dir(&directory).expect("the name is new");
+        let process = spawn(&directory).into();
+        Self { directory, process, executor: Executor::new(), channel: None.into() }
+    }
+
+    async fn connect(&self) {
+        let address = Address::Unix(self.file("aurae.sock"));
+        let begin = Instant::now();
+        let channel = loop {
+            match Channel::connect(&address, None, &self.executor).await {
+                Ok(channel) => break channel,
+                Err(status) => assert!(begin.elapsed() < PATIENCE, "{status}: {}", self.log()),
+            }
+            Timer::after(Duration::from_millis(5)).await;
+        };
+        self.channel.replace(Some(channel.into()));
+    }
+
+    /// Stops it, and starts another one.
+    async fn again(&self) {
+        self.channel.take();
+        self.signal(Signal::SIGTERM);
+        eventually("it ends", || self.process.borrow_mut().try_wait().expect("it is ours").is_some()).await;
+        self.process.swap(&spawn(&self.directory).into());
+        self.connect().await;
+    }
+
+    fn channel(&self) -> std::rc::Rc<Channel> {
+        self.channel.borrow().clone().expect("connected")
+    }
+
+    async fn allocate(&self, name: &str) {
+        let cell = Some(Cell { name: name.to_owned(), ..Cell::default() });
+        let channel = self.channel();
+        let request = CellServiceAllocateRequest { cell };
+        CellServiceClient::new(&*channel).allocate(&request).await.expect("allocate");
+    }
+
+    async fn start(
+        &self,
+        cell: &str,
+        name: &str,
+        command: &str,
+        log: Option<LogPolicy>,
+    ) -> Result<(), Status> {
+        self.request(cell, executable(name, command, log)).await
+    }
+
+    async fn start_with(
+        &self,
+        cell: &str,
+        name: &str,
+        command: &str,
+        log: Option<LogPolicy>,
+        restart: Option<RestartPolicy>,
+    ) -> Result<(), Status> {
+        self.request(cell, Executable { restart, ..executable(name, command, log) }).await
+    }
+
+    async fn request(&self, cell: &str, executable: Executable) -> Result<(), Status> {
+        let (cell_name, executable) = (cell.to_owned(), Some(executable));
+        let request = CellServiceStartRequest { cell_name, executable, ..CellServiceStartRequest::default() };
+        CellServiceClient::new(&*self.channel()).start(&request).await.map(drop)
+    }
+
+    /// Waits until it has ended.
+    async fn end(&self, cell: &str, name: &str) -> CellServiceWaitResponse {
+        let (cell_name, executable_name) = (cell.to_owned(), name.to_owned());
+        let request = CellServiceWaitRequest { cell_name, executable_name };
+        CellServiceClient::new(&*self.channel()).wait(&request).await.expect("it ends")
+    }
+
+    async fn free(&self, cell: &str) {
+        let request =
+            CellServiceFreeRequest { cell_name: cell.to_owned(), grace_period_ms: None, force: true };
+        CellServiceClient::new(&*self.channel()).free(&request).await.expect("free");
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn logs(&self, cell: &str) -> PathBuf {
+        self.file("lib/logs").join(cell)
+    }
+
+    fn log(&self) -> String {
+        read(&self.file("log"))
+    }
+
+    fn threads(&self) -> Vec<PathBuf> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.borrow().id())).expect("it runs");
+        tasks.flatten().map(|task| task.path()).collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Fails only when it has ended.
+        let _ = kill(Pid::from_raw(i32::try_from(self.process.borrow().id()).expect("a pid")), signal);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The daemon would wait for it to close.
+        self.channel.take();
+        self.executor = Executor::new();
+        self.signal(Signal::SIGTERM);
+        let begin = Instant::now();
+        let process = self.process.get_mut();
+        while begin.elapsed() < PATIENCE && matches!(process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let ended = process.try_wait().expect("it is ours");
+        let log = self.log();
+        let _ = fs::remove_dir_all(&self.directory);
+        if !std::thread::panicking() {
+            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
+        }
+    }
+}
+
+fn spawn(directory: &Path) -> Child {
+    let log = fs::File::options().create(true).append(true).open(directory.join("log"));
+    Command::new(env!("CARGO_BIN_EXE_auraed"))
+        .env_clear()
+        .arg("--runtime-dir")
+        .arg(directory)
+        .arg("--library-dir")
+        .arg(directory.join("lib"))
+        .stderr(log.expect("the directory is ours"))
+        .spawn()
+        .expect("auraed has been built with this test")
+}
+
+fn files() -> Option<LogPolicy> {
+    Some(LogPolicy { mode: LogMode::File.into(), ..LogPolicy::default() })
+}
+
+fn executable(name: &str, command: &str, log: Option<LogPolicy>) -> Executable {
+    Executable { name: name.to_owned(), command: command.to_owned(), log, ..Executable::default() }
+}
+
+/// Empty where there is none.
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_default()
+}
+
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        Timer::after(Duration::from_millis(5)).await;
+    }
+}
