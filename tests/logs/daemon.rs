@@ -193,7 +193,7 @@ impl Client {
 
     /// All of it, to its end, which is to be OK.
     pub fn read(&self, request: GetSubProcessStreamRequest) -> Vec<LogItem> {
-        let (items, end) = self.follow(request).to_end();
+        let (items, end) = self.follow(request).rest();
         assert_eq!(end, Ok(()));
         items
     }
@@ -201,7 +201,7 @@ impl Client {
     pub fn refused(&self, request: GetSubProcessStreamRequest) -> Status {
         match self.try_follow(request) {
             Err(status) => status,
-            Ok(stream) => panic!("it is given: {:?}", stream.to_end()),
+            Ok(stream) => panic!("it is given: {:?}", stream.rest()),
         }
     }
 }
@@ -222,7 +222,7 @@ impl Stream<'_> {
     }
 
     /// All that comes, in the order that was promised, and how it ends.
-    pub fn to_end(mut self) -> (Vec<LogItem>, Result<(), Status>) {
+    pub fn rest(mut self) -> (Vec<LogItem>, Result<(), Status>) {
         let mut items: Vec<LogItem> = Vec::new();
         let end = loop {
             match self.next() {

@@ -64,7 +64,7 @@ fn an_output_that_is_closed_early_ends_alone() {
     let mut stream = client.follow(of(client.start("job", &command)));
     assert_eq!(stream.item().line, "out");
     daemon.go();
-    assert_eq!(lines(&stream.to_end().0), ["err"]);
+    assert_eq!(lines(&stream.rest().0), ["err"]);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_stream_lasts_as_long_as_its_process_also_without_outputs() {
     std::thread::scope(|scope| {
         let end = scope.spawn(|| {
             let client = daemon.client();
-            let (items, end) = client.follow(of(pid)).to_end();
+            let (items, end) = client.follow(of(pid)).rest();
             // Looked at first thing: it has ended by now.
             (items, end, is_gone(pid))
         });
@@ -103,7 +103,7 @@ fn a_descendant_that_outlives_it_is_read_to_its_end() {
     // Past the moment for which somebody else would be waited for.
     std::thread::sleep(auraed::limits::OUTPUT_LINGER.mul_f64(1.5));
     daemon.go();
-    assert_eq!(lines(&stream.to_end().0), ["heir", "end"]);
+    assert_eq!(lines(&stream.rest().0), ["heir", "end"]);
 }
 
 /// As by a process that was moved to another control group, or was sent the descriptor.
@@ -119,7 +119,7 @@ fn who_holds_an_output_from_outside_keeps_no_stream_open() {
     writeln!(held, "from outside").expect("it is read");
     assert_eq!(stream.item().line, "from outside");
     daemon.go();
-    let (items, end): (Vec<LogItem>, _) = stream.to_end();
+    let (items, end): (Vec<LogItem>, _) = stream.rest();
     assert_eq!((lines(&items), end), (vec!["last"], Ok(())));
     assert!(is_gone(pid));
     // Nobody reads any more.

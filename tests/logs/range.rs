@@ -36,7 +36,7 @@ fn the_newest_are_so_many_as_asked_for_and_what_follows() {
     assert_eq!(lines(&client.read(stdout)), ["3"]);
     let following = [0, 1].map(|lines| client.follow(request(|request| request.tail_lines = Some(lines))));
     daemon.go();
-    let [none, one] = following.map(|stream| stream.to_end().0);
+    let [none, one] = following.map(|stream| stream.rest().0);
     assert_eq!((lines(&none), lines(&one)), (vec!["5"], vec!["4", "5"]));
 }
 

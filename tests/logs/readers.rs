@@ -37,7 +37,7 @@ fn count(items: &[LogItem]) -> u64 {
 
 #[test]
 fn a_reader_that_stalls_slows_nobody_and_is_told_what_it_lost() {
-    const LINES: u32 = 1_000_000;
+    const LINES: u32 = 300_000;
     let Some(daemon) = Daemon::start("stalled") else { return };
     let client = daemon.client();
     client.start("null", &timed(&daemon, LINES, ">/dev/null", "null"));
@@ -54,19 +54,19 @@ fn a_reader_that_stalls_slows_nobody_and_is_told_what_it_lost() {
     client.wait("job");
     let [null, alone, watched] = ["null", "alone", "watched"].map(|file| nanoseconds(&daemon, file));
     eprintln!(
-        "a million lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall",
+        "{LINES} lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall",
         alone / null,
         watched / null
     );
     assert!(watched < 3.0 * alone, "readers that stall slow the writer");
 
     for (mut items, stream) in [(vec![first], late), (vec![], never)] {
-        let (rest, end) = stream.to_end();
+        let (rest, end) = stream.rest();
         assert_eq!(end, Ok(()));
         items.extend(rest);
         assert!(items.len() < LINES as usize, "something was lost");
         assert_eq!(count(&items), LINES.into(), "received and dropped are what was written");
-        assert_eq!(items.last().map(|item| item.line.as_str()), Some("1000000"));
+        assert_eq!(items.last().map(|item| item.line.as_str()), Some("300000"));
         let first = items[0].sequence - items[0].dropped;
         for item in &items {
             assert_eq!(item.sequence - first + 1, item.line.parse().expect("a number"), "each in its place");
@@ -84,9 +84,9 @@ fn a_fast_reader_is_not_held_up_by_one_that_stalls() {
     let stalled = stuck.follow(named("job"));
     let fast = client.follow(named("job"));
     daemon.go();
-    let (items, end) = fast.to_end();
+    let (items, end) = fast.rest();
     assert_eq!((count(&items), end), (LINES.into(), Ok(())));
-    let (items, end) = stalled.to_end();
+    let (items, end) = stalled.rest();
     assert_eq!((count(&items), end), (LINES.into(), Ok(())));
 }
 
@@ -96,7 +96,7 @@ fn a_thousand_followers_that_stall_take_what_the_limits_say() {
     const PER_CLIENT: usize = 125;
     const CLIENTS: usize = 8;
     let Some(daemon) = Daemon::start("thousand") else { return };
-    daemon.client().start("job", "while :; do seq 2000; sleep 0.02; done");
+    daemon.client().start("job", "while :; do seq 2000; sleep 0.2; done");
     let begun = daemon.memory("VmRSS");
     // More, over all rounds, than there may be at a time.
     for round in 0..3 {
@@ -138,7 +138,7 @@ fn a_stream_that_is_reset_gives_its_place_back() {
 /// Whose output takes more than all may have together: the oldest makes way first, and that is told.
 #[test]
 fn all_that_is_held_is_bounded() {
-    const EXECUTABLES: usize = 60;
+    const EXECUTABLES: usize = 30;
     const LINES: u64 = 50_000;
     let Some(daemon) = Daemon::start("bounded") else { return };
     let client = daemon.client();

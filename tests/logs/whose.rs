@@ -104,7 +104,7 @@ fn a_cell_that_is_freed_ends_its_streams_with_all_that_there_was() {
     let mut stream = client.follow(GetSubProcessStreamRequest { channel_type: stdout, ..named("job") });
     assert_eq!(stream.item().line, "hello");
     daemon.client().free().expect("free");
-    let (items, end) = stream.to_end();
+    let (items, end) = stream.rest();
     assert_eq!((lines(&items), end), (vec!["bye"], Ok(())));
 }
 
@@ -133,13 +133,13 @@ fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
     let client = daemon.client();
     client.start("job", "echo line; exec sleep 1000");
     let hasty = daemon.client_with(std::time::Duration::from_millis(300));
-    let (items, end) = hasty.follow(named("job")).to_end();
+    let (items, end) = hasty.follow(named("job")).rest();
     assert_eq!(lines(&items), ["line"]);
     assert_eq!(end.expect_err("too late").code, Code::DeadlineExceeded);
     let mut stream = client.follow(named("job"));
     assert_eq!(stream.item().line, "line");
     daemon.terminate();
-    let (items, end): (Vec<LogItem>, Result<(), Status>) = stream.to_end();
+    let (items, end): (Vec<LogItem>, Result<(), Status>) = stream.rest();
     assert_eq!(items, []);
     assert_eq!(end.expect_err("it stops").code, Code::Unavailable);
 }

@@ -225,12 +225,6 @@ impl Feed {
         self.with(|state, _| state.ended = true);
     }
 
-    /// From now on, nobody is waited for.
-    pub fn unblock(&self) {
-        self.with(|state, _| state.blocks = false);
-        self.room.notify(usize::MAX);
-    }
-
     /// Becomes ready when there is more to read. To miss nothing, call this first and read second.
     pub fn changes(&self) -> EventListener {
         self.changed.listen()

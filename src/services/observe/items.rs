@@ -18,6 +18,9 @@ use crate::limits::BATCH_BYTES;
 use crate::proto::Answers;
 use crate::runtime::logs::{Follower, Item, Progress};
 
+/// What is taken at once. Half a batch: a stream that stalls has a batch on its way, and may have this beside it.
+const TAKEN_BYTES: usize = BATCH_BYTES / 2;
+
 /// Encodes an item behind what is there. False when nobody wants it; then what it has encoded goes.
 pub type Encode = Box<dyn Fn(Item<'_>, &mut BytesMut) -> bool + Send>;
 
@@ -78,7 +81,7 @@ impl Reading {
         (lost > 0).then(|| Err(Status::new(Code::DataLoss, text())))
     }
 
-    /// Takes what is there, a batch at most.
+    /// Takes what is there, so much at most.
     fn read_batch(&mut self) -> Progress {
         let Self { follower, encode, batch, lengths, dropped, .. } = self;
         // Of the last one nothing is left.
@@ -94,7 +97,7 @@ impl Reading {
                 batch.truncate(before);
                 unwanted += item.bytes.len();
             }
-            match batch.len() + unwanted < BATCH_BYTES {
+            match batch.len() + unwanted < TAKEN_BYTES {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             }
