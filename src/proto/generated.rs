@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint caaf4e588825525c.
+// Made from inputs with the fingerprint d570a4cd030048d9.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1301,7 +1301,7 @@ pub mod aurae {
                 /// Which output; LOG_CHANNEL_TYPE_UNSPECIFIED is both.
                 #[prost(enumeration = "LogChannelType", tag = "1")]
                 pub channel_type: i32,
-                /// The process id that CellServiceStartResponse.pid gave, or that of a restart.
+                /// The process id that CellServiceStartResponse.pid gave, or that of the last restart.
                 #[prost(int64, tag = "2")]
                 pub process_id: i64,
                 /// The cell that it was started in.

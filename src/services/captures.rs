@@ -25,6 +25,7 @@ use crate::limits::{
 use crate::runtime::logs::{Capture, LogFile, News, Read, Source};
 
 pub struct Captures {
+    /// Empty until it is needed first.
     buffer: Mutex<Vec<u8>>,
     /// Places for what has been read and is to be written to a file.
     places: Semaphore,
@@ -43,7 +44,7 @@ pub type Written<'a> = Pin<Box<dyn Future<Output = (Option<Box<LogFile>>, Option
 impl Default for Captures {
     fn default() -> Self {
         Self {
-            buffer: Mutex::new(vec![0; OUTPUT_READ_BYTES]),
+            buffer: Mutex::default(),
             places: Semaphore::new(LOG_WRITES_MAX),
             turn: Semaphore::new(1),
             to_files: AtomicUsize::new(0),
@@ -162,6 +163,7 @@ impl Captures {
     /// Reads once. With all of it if that is wanted, else with what there was no room for, if anything.
     fn read(&self, source: &Source, all: bool) -> io::Result<(Read, Vec<u8>)> {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.resize(OUTPUT_READ_BYTES, 0);
         let (read, rest) = source.read(&mut buffer)?;
         let begin = if all { 0 } else { rest.start };
         Ok((read, buffer[begin..rest.end].to_vec()))

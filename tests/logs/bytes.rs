@@ -37,7 +37,7 @@ fn an_item_says_where_it_comes_from_and_when() {
     let Some(daemon) = Daemon::start("items") else { return };
     let client = daemon.client();
     let before = unix_seconds();
-    client.start("a job, of mine", "for n in 1 2 3; do echo $n; sleep 0.05; echo $n >&2; sleep 0.05; done");
+    client.start("a job, of mine", "for n in 1 2 3; do echo $n; sleep 0.3; echo $n >&2; sleep 0.3; done");
     let items = client.read(named("a job, of mine"));
     assert_eq!(lines(&items), ["1", "1", "2", "2", "3", "3"]);
     for (number, item) in items.iter().enumerate() {

@@ -17,7 +17,7 @@ fn the_newest_are_so_many_as_asked_for_and_what_follows() {
     let client = daemon.client();
     // With pauses: what is there at once is read one output after the other.
     let command = format!(
-        "for n in 1 2; do echo $((2 * n - 1)); sleep 0.1; echo $((2 * n)) >&2; sleep 0.1; done; {}; echo 5",
+        "for n in 1 2; do echo $((2 * n - 1)); sleep 0.3; echo $((2 * n)) >&2; sleep 0.3; done; {}; echo 5",
         daemon.gate()
     );
     client.start("job", &command);
