@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint d570a4cd030048d9.
+// Made from inputs with the fingerprint e56e0c62c787ba26.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -324,8 +324,9 @@ impl<'a, C: Channel> DiscoveryServiceClient<'a, C> {
 ///
 /// What is given is held in memory, the newest part of it: 64 KiB of each output unless its executable asked for another
 /// size. A stream begins with what is held, then gives what follows. A client that reads too slowly loses the oldest items,
-/// slows nobody, and is told how many: by the next item (dropped) or, where the last ones are lost, by the status DATA_LOSS.
-/// A daemon that stops ends all streams with UNAVAILABLE.
+/// and is told how many: by the next item (dropped) or, where the last ones are lost, by the status DATA_LOSS. It slows
+/// nobody, unless the executable has LOG_MODE_BLOCK.
+/// A daemon that stops ends all streams with UNAVAILABLE before it ends what runs.
 pub trait ObserveService: Send + Sync {
     /// The daemon's own log, from the oldest item that it still holds, and then every new one. Ends when the daemon stops or
     /// the client leaves.
@@ -1579,7 +1580,7 @@ pub mod aurae {
                 Unspecified = 0,
                 /// The daemon takes calls.
                 DaemonStarted = 1,
-                /// The daemon is about to end.
+                /// The daemon is about to end. It is the last event: what then becomes of the cells is not told.
                 DaemonStopping = 2,
                 /// A cell has been made.
                 CellAllocated = 3,
@@ -1917,8 +1918,8 @@ pub mod aurae {
                 /// Not set: LOG_MODE_RING.
                 #[prost(enumeration = "LogMode", tag = "1")]
                 pub mode: i32,
-                /// How many bytes of each of the two outputs are held in memory, 4096 to 16777216, the daemon's own some 20 for each line
-                /// included. All that is held for all executables is bounded, too (--log-memory): where that is used up, the oldest
+                /// How many bytes of each of the two outputs are held in memory, 4096 to 16777216, with some 20 that the daemon adds to each
+                /// line. All that is held for all executables is bounded, too (--log-memory): where that is used up, the oldest
                 /// output makes way. Not set: 65536.
                 #[prost(uint32, optional, tag = "2")]
                 pub ring_bytes: ::core::option::Option<u32>,
@@ -2796,8 +2797,10 @@ pub mod aurae {
                 Unspecified = 0,
                 /// The oldest makes way, and clients that have not taken it yet lose it. The executable never waits.
                 Ring = 1,
-                /// While there are clients that follow, the executable waits for the slowest of them: no line is lost to any of them. One
-                /// that stops reading, and stays, stops the executable at its next write, too. Without clients as LOG_MODE_RING.
+                /// While there are clients that follow, the executable waits for the slowest of them: each gets all that is written from
+                /// when it came until it leaves. One that stops reading, and stays, stops the executable, too, once the ring and the pipe
+                /// are full. While there is none as LOG_MODE_RING: what is written before the first one comes, or while a connection is
+                /// lost, may make way.
                 Block = 2,
                 /// As LOG_MODE_RING, and all of it is also appended, byte for byte, to the files
                 /// LIBRARY_DIR/logs/CELL/EXECUTABLE.stdout.log and .stderr.log, of which only the daemon's user may read. They stay when the
