@@ -29,10 +29,10 @@ use crate::{json, retry_for};
     example = "What has happened in the last ten minutes:\n  aer events --since 10m --no-follow",
     example = "For a program, which sees each event at once, one object a line:\n  aer events --json | jq --unbuffered -c '[.type, .cellName, .executableName]'",
     note = "Events are: the daemon started and stopping; cells allocated, updated and freed;\nprograms started, restarted, out of memory, exited, and removed, which is when\ntheir name is free and their output gone.",
-    note = "Times are UTC. A connection that breaks is made anew, and no event is lost or\nprinted twice by that. Where events are missing, stderr says how many; --json has\nthis in dropped."
+    note = "Times are UTC. A connection that breaks is made anew, behind the last event that\nwas printed: none is printed twice, and none is lost that the daemon still holds.\nWhere events are missing, stderr says how many; --json has this in dropped."
 )]
 pub struct Events {
-    /// only events from then on: 10m or 1h30m ago, seconds since 1970, or as 2026-01-01T00:00:00Z
+    /// only events that are no older: 10m or 1h30m, seconds since 1970, or a time as 2026-01-01T00:00:00Z
     #[argh(option)]
     since: Option<Since>,
 
@@ -40,7 +40,7 @@ pub struct Events {
     #[argh(switch)]
     no_follow: bool,
 
-    /// milliseconds to try to reach a daemon again that was lost. 0: not at all. Default: 30000, with --no-follow 3000
+    /// for how many milliseconds to try again when the daemon cannot be reached. 0: not at all. Default: 30000, with --no-follow 3000
     #[argh(option)]
     retry_ms: Option<u64>,
 }

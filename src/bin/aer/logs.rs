@@ -29,9 +29,9 @@ use crate::{json, retry_for, wait};
     example = "Run a program as if it were started here, and exit as it does:\n  aer cell start web job -- make && aer logs web job --wait",
     example = "The daemon's own log, without what is less than a warning:\n  aer logs --daemon -f --level warn",
     note = "What the program wrote to stdout goes to stdout, and what it wrote to stderr to\nstderr; on a terminal, that is red. NO_COLOR=1 turns colours off.",
-    note = "The daemon holds the newest part of what a program writes: aer cell start\n--log-ring says how much. Where lines are missing, stderr says how many. It is held\nuntil the program's name is used again, or its cell is freed.",
-    note = "A connection that breaks is made anew, and no line is lost or printed twice by\nthat.",
-    note = "--json prints each line as the daemon has it, one object a line, with its channel,\ntime and sequence; a line that goes on in the next object has partial."
+    note = "The daemon holds the newest part of what a program writes (aer cell start\n--log-ring says how much), until the program's name is used again, or its cell is\nfreed. Where lines are missing, stderr says how many.",
+    note = "A connection that breaks is made anew, behind the last line that was printed: no\nline is printed twice, and none is lost that the daemon still holds.",
+    note = "--json prints each line as the daemon has it, one object a line, with its channel,\ntime and sequence; a line that goes on in the next object has partial, and dropped\nsays how many are missing before one."
 )]
 pub struct Logs {
     /// the cell that it was started in, and the name that it was started under
@@ -42,15 +42,15 @@ pub struct Logs {
     #[argh(switch)]
     daemon: bool,
 
-    /// go on with what is written from now on, until the program has ended
+    /// go on with what is written from now on, until the program has ended; with --daemon, until Ctrl-C
     #[argh(switch, short = 'f')]
     follow: bool,
 
-    /// only so many of the lines that are there already, the last
+    /// only so many of the lines that are there already, the newest
     #[argh(option, short = 'n')]
     tail: Option<u32>,
 
-    /// only lines from then on: 10m or 1h30m ago, seconds since 1970, or as 2026-01-01T00:00:00Z
+    /// only lines that are no older: 10m or 1h30m, seconds since 1970, or a time as 2026-01-01T00:00:00Z
     #[argh(option)]
     since: Option<Since>,
 
@@ -74,7 +74,7 @@ pub struct Logs {
     #[argh(option, from_str_fn(level))]
     level: Option<api::LogLevel>,
 
-    /// milliseconds to try to reach a daemon again that was lost. 0: not at all. Default: 30000 with -f, else 3000
+    /// for how many milliseconds to try again when the daemon cannot be reached. 0: not at all. Default: 30000 with -f or --wait, else 3000
     #[argh(option)]
     retry_ms: Option<u64>,
 }

@@ -21,7 +21,7 @@ use crate::{json, shell};
     help_triggers("-h", "--help"),
     usage = "<cell> <name> [<options>] -- <command>...",
     example = "A program and its arguments; each arrives as it was typed:\n  aer cell start web sleeper -- sleep 4000\n  aer cell start web greeter -- sh -c 'echo hello there; sleep 9'",
-    example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done >/tmp/dates'",
+    example = "A command line for the shell, as one word:\n  aer cell start web counter -- 'while sleep 1; do date; done'",
     example = "A program that is started again when it fails, up to five times in a row:\n  aer cell start web server --restart on-failure:5 -- python3 -m http.server",
     example = "Without a shell, as another user, with few privileges:\n  aer cell start web server --exec --user 1000:1000 --env PORT=8080 \\\n    --rlimit nofile=1024:2048 --no-new-privileges --cap-bound '' -- server -v",
     note = "The daemon runs the command with /bin/sh -c, in /, in a session of its own and\nwith a small environment. One word is given to the shell as it is; several are\nquoted, so that the shell sees the same words.",
