@@ -40,7 +40,7 @@ pub struct Events {
     #[argh(switch)]
     no_follow: bool,
 
-    /// for how many milliseconds to try again when the daemon cannot be reached. 0: not at all. Default: 30000, with --no-follow 3000
+    /// for how many milliseconds to try again when the daemon has been lost. 0: not at all. Default: 30000, with --no-follow 3000
     #[argh(option)]
     retry_ms: Option<u64>,
 }

@@ -74,7 +74,7 @@ pub struct Logs {
     #[argh(option, from_str_fn(level))]
     level: Option<api::LogLevel>,
 
-    /// for how many milliseconds to try again when the daemon cannot be reached. 0: not at all. Default: 30000 with -f or --wait, else 3000
+    /// for how many milliseconds to try again when the daemon has been lost. 0: not at all. Default: 30000 with -f or --wait, else 3000
     #[argh(option)]
     retry_ms: Option<u64>,
 }
