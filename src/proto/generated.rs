@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint e56e0c62c787ba26.
+// Made from inputs with the fingerprint fb2b2357f804b68c.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -2799,8 +2799,8 @@ pub mod aurae {
                 Ring = 1,
                 /// While there are clients that follow, the executable waits for the slowest of them: each gets all that is written from
                 /// when it came until it leaves. One that stops reading, and stays, stops the executable, too, once the ring and the pipe
-                /// are full. While there is none as LOG_MODE_RING: what is written before the first one comes, or while a connection is
-                /// lost, may make way.
+                /// are full; a restart waits for it, too, until all that the last run has written is read. While there is none as
+                /// LOG_MODE_RING: what is written before the first one comes, or while a connection is lost, may make way.
                 Block = 2,
                 /// As LOG_MODE_RING, and all of it is also appended, byte for byte, to the files
                 /// LIBRARY_DIR/logs/CELL/EXECUTABLE.stdout.log and .stderr.log, of which only the daemon's user may read. They stay when the

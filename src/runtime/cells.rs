@@ -113,6 +113,11 @@ impl Restart {
     pub fn cell(&self) -> &CellName {
         &self.cell
     }
+
+    /// The leaf of the last run.
+    pub fn last(&self) -> Leaf {
+        Leaf { cell: self.cell.clone(), number: self.leaf }
+    }
 }
 
 /// The cells of this daemon.
@@ -271,14 +276,20 @@ impl Cells {
         self.leaf(&leaf.cell, leaf.number).is_empty().unwrap_or(true)
     }
 
+    /// Removes the leaf of a run that is over. False when something is left in it, which is then killed.
+    pub fn clear(&self, leaf: &Leaf) -> bool {
+        let is_clear = self.drop_leaf(&leaf.cell, leaf.number);
+        if !is_clear {
+            self.kill_leaf(&leaf.cell, leaf.number);
+        }
+        is_clear
+    }
+
     /// To be called when the delay of `restart` is over, in the place of a [`Cells::start`].
     pub fn restart(&self, restart: Restart) -> Restarted {
         let Restart { cell, executable, leaf, .. } = &restart;
         // What the last run left is gone before the next one begins. And a process that is born frozen does not execute.
-        let is_clear = self.drop_leaf(cell, *leaf);
-        if !is_clear {
-            self.kill_leaf(cell, *leaf);
-        }
+        let is_clear = self.clear(&restart.last());
         if !is_clear || self.tree.is_frozen(cell).unwrap_or(true) {
             return Restarted::Later(Restart { delay: RESTART_HINDERED_DELAY, ..restart });
         }

@@ -22,7 +22,7 @@ use super::starts::{Starts, Turn};
 use crate::grpc::status::{Code, Status};
 use crate::limits::{
     BUSY_RETRY_DELAY, EMPTY_POLL_INTERVAL, ENDS_AT_STOP, ENDS_MAX, FREEZE_POLL_MAX, FREEZE_POLL_MIN,
-    FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, START_TIMEOUT,
+    FREEZE_TIMEOUT, KILL_TIMEOUT, POOL_QUEUE_MAX, QUEUE_RETRY_DELAY, RESTART_HINDERED_DELAY, START_TIMEOUT,
 };
 use crate::runtime::logs::{Capture, LogFile, News};
 use crate::runtime::{
@@ -247,8 +247,13 @@ impl Supervisor {
     fn begin_watch(&self, started: Started) {
         let Started { exit, capture, .. } = started;
         let (running, exited) = channel::bounded(1);
-        self.tasks.spawn("a capture", self.clone().capture(capture, exited, exit.leaf()));
-        let watch = self.clone().watch(exit);
+        let (reading, read) = channel::bounded(1);
+        let capture = self.clone().capture(capture, exited, exit.leaf());
+        self.tasks.spawn("a capture", async move {
+            capture.await;
+            drop(reading);
+        });
+        let watch = self.clone().watch(exit, read);
         self.tasks.spawn("the watch for an exit", async move {
             watch.await;
             drop(running);
@@ -275,8 +280,8 @@ impl Supervisor {
         written.await.ok().flatten().unwrap_or_default()
     }
 
-    /// Waits for a process to exit, then has it reaped, and started again if it is to be.
-    async fn watch(self, exit: Exit) {
+    /// Waits for a process to exit, then has it reaped, and started again if it is to be, when it has been `read`.
+    async fn watch(self, exit: Exit, read: channel::Receiver<()>) {
         let exit = match Async::new_nonblocking(exit) {
             Ok(exit) => exit,
             Err(error) => return log::error!("an exit cannot be waited for: {error}"),
@@ -291,13 +296,14 @@ impl Supervisor {
         match reaped {
             Ok(None) => {}
             // On its own: what waits for most of its life is small.
-            Ok(Some(restart)) => self.tasks.spawn("a restart", self.clone().start_again(restart)),
+            Ok(Some(restart)) => self.tasks.spawn("a restart", self.clone().start_again(restart, read)),
             Err(status) => log::error!("reaping failed: {status}"),
         }
     }
 
-    /// Sees a restart through, until it runs or is not to be any more.
-    async fn start_again(self, mut restart: Restart) {
+    /// Sees a restart through, until it runs or is not to be any more. `read` is closed when nothing is read any more of the
+    /// last run: two that are read at once would mix their lines.
+    async fn start_again(self, mut restart: Restart, read: channel::Receiver<()>) {
         loop {
             let completion = Arc::clone(&restart.completion);
             let over = async {
@@ -306,6 +312,7 @@ impl Supervisor {
             };
             let due = async {
                 Timer::after(restart.delay).await;
+                self.last_is_read(restart.last(), &read).await;
                 Some(self.starts.turn(restart.cell()).await)
             };
             let Some(turn) = over.or(due).await else { return };
@@ -313,6 +320,20 @@ impl Supervisor {
                 Ok(Some(later)) => restart = later,
                 Ok(None) => return,
                 Err(status) => return log::error!("a restart failed: {status}"),
+            }
+        }
+    }
+
+    /// Waits until nothing is read any more of the run of this leaf, for as long as those who follow hold that up.
+    async fn last_is_read(&self, last: Leaf, read: &channel::Receiver<()>) {
+        while !read.is_closed() {
+            let leaf = last.clone();
+            // What is left of it may write on, until it is gone.
+            if self.run_step(move |cells| cells.clear(&leaf)).await.unwrap_or(true) {
+                // Nothing is ever sent.
+                let _ = read.recv().await;
+            } else {
+                Timer::after(RESTART_HINDERED_DELAY).await;
             }
         }
     }

@@ -250,6 +250,12 @@ pub fn blocking(name: &str, command: &str) -> Executable {
     Executable { log: Some(log), ..executable(name, command) }
 }
 
+/// One that is started again so often, whatever it exits with.
+pub fn restarting(times: u32, executable: Executable) -> Executable {
+    let condition = RestartCondition::Always.into();
+    Executable { restart: Some(RestartPolicy { condition, max_restarts: Some(times) }), ..executable }
+}
+
 pub fn of(pid: i32) -> GetSubProcessStreamRequest {
     GetSubProcessStreamRequest { process_id: pid.into(), ..GetSubProcessStreamRequest::default() }
 }

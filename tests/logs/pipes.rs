@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use auraed::proto::aurae::observe::v0::LogItem;
 
-use super::daemon::{Daemon, eventually, executable, is_gone, lines, named, of};
+use super::daemon::{Daemon, eventually, executable, is_gone, lines, named, of, restarting};
 
 fn descriptor(pid: i32, number: u32) -> PathBuf {
     fs::read_link(format!("/proc/{pid}/fd/{number}")).expect("it is open")
@@ -138,4 +138,19 @@ fn who_holds_an_output_from_outside_keeps_no_stream_open() {
     // Nobody reads any more.
     eventually("the pipe is closed", || held.write(b"lost\n").is_err());
     assert_eq!(lines(&client.read(named("job"))), ["ours", "from outside", "last"]);
+}
+
+/// An output is read on for a moment when somebody has it open.
+#[test]
+fn lines_of_two_runs_are_not_mixed() {
+    let Some(daemon) = Daemon::start("two-runs") else { return };
+    let client = daemon.client();
+    let command = format!("printf half; {}", daemon.gate());
+    let pid = client.start_it(restarting(1, executable("job", &command)));
+    let stream = client.follow(of(pid));
+    let held = File::options().write(true).open(format!("/proc/{pid}/fd/1")).expect("we may");
+    daemon.go();
+    let (items, end) = stream.rest();
+    assert_eq!((lines(&items), end), (vec!["half", "half"], Ok(())));
+    drop(held);
 }

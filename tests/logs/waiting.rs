@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use auraed::proto::aurae::observe::v0::LogItem;
 
-use super::daemon::{Daemon, PATIENCE, Stream, blocking, eventually, executable, is_gone, lines, named};
+use super::daemon::{
+    Daemon, PATIENCE, Stream, blocking, eventually, executable, is_gone, lines, named, restarting,
+};
 
 /// Bytes that a process has written; of one that has ended, what was known last.
 fn written(pid: i32) -> Option<u64> {
@@ -162,6 +164,37 @@ fn what_waits_for_its_reader_is_stopped_and_freed_all_the_same() {
         assert!(numbers.len() > 1000 && items.iter().all(|item| item.dropped == 0));
         assert_eq!(numbers[999], "1000");
     }
+}
+
+/// A run that has ended has left as much in the pipe as that holds.
+#[test]
+fn a_restart_waits_until_the_last_run_is_read() {
+    const RUNS: u32 = 3;
+    // More than stream and ring hold, and less than they and the pipe.
+    const LINES: u32 = 1800;
+    let line = |run: u32, line: u32| format!("run {run} line {line} {}", "x".repeat(40));
+    let Some(daemon) = Daemon::start("restarts") else { return };
+    let (client, reader) = (daemon.client(), daemon.client());
+    let command = format!(
+        "{gate}; echo >>{count}; n=$(wc -l <{count}); seq -f \"run $n line %g {}\" {LINES}; printf \"end of $n\"",
+        "x".repeat(40),
+        gate = daemon.gate(),
+        count = daemon.file("count").display(),
+    );
+    let pid = client.start_it(restarting(RUNS - 1, blocking("job", &command)));
+    let mut stream = reader.follow(named("job"));
+    daemon.go();
+    assert_eq!(stream.item().line, line(1, 1));
+    eventually("the first run has ended", || is_gone(pid));
+    thread::sleep(Duration::from_millis(500));
+    let runs = fs::read(daemon.file("count")).expect("it has run").len();
+    assert_eq!(runs, 1, "the next one waits");
+    let (items, end) = stream.rest();
+    assert_eq!(end, Ok(()));
+    let run = |n| (1..=LINES).map(move |number| line(n, number)).chain([format!("end of {n}")]);
+    let expected: Vec<String> = (1..=RUNS).flat_map(run).skip(1).collect();
+    let wrong = items.iter().zip(&expected).find(|(item, line)| item.line != **line);
+    assert_eq!((wrong, items.len()), (None, expected.len()));
 }
 
 /// The daemon waits for nobody when it ends.
