@@ -21,7 +21,7 @@ use smol::{Executor, Timer};
 
 use crate::config::Config;
 use crate::grpc::call::{Answer, Input, Kind};
-use crate::limits::{CONNECTIONS_END_POLL, DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY};
+use crate::limits::{DESCRIPTORS_MAX, LOCK_RETRY_DELAY, LOCK_TIMEOUT, SETTLE_DELAY, STOP_POLL};
 use crate::proto::{self, Method};
 use crate::runtime::logs::Feed;
 use crate::runtime::{Cells, CellsConfig};
@@ -199,7 +199,7 @@ impl Daemon {
         drop(stop);
         let in_order = async {
             while server.connections() > 0 {
-                Timer::after(CONNECTIONS_END_POLL).await;
+                Timer::after(STOP_POLL).await;
             }
             match supervisor.close().await {
                 0 => Ok(()),

@@ -175,20 +175,24 @@ const EXECUTABLE_BYTES: usize = 4 << 10;
 
 /// Descriptors when every bound is reached at once. A cell has one if it is isolated, an executable five while it runs (its
 /// own, two pipes, and two files if its output is written to files), and both one more while they are ended, or when their
-/// end was given up; whoever ends one has three beside that, and who signals the processes of one a batch. All else has a
-/// few dozen.
+/// end was given up; whoever ends one has three beside that, and who signals the processes of one a batch. Who follows, and
+/// does not read, may keep the two pipes of an executable that is forgotten. All else has a few dozen.
 pub const DESCRIPTORS_MAX: u64 = (CONNECTIONS_MAX
     + SOCKETS_MAX
     + 2 * CELLS_MAX
     + 6 * EXECUTABLES_MAX
     + 3 * ENDS_MAX
+    + 2 * STREAMS_MAX
     + POOL_THREADS * (SIGNAL_BATCH + 16)
     + 64) as u64;
 
 /// The rings of all outputs, of the log and of events; a read more each may be held, as it is cut into lines before the oldest
-/// makes way; what is read, and what is to be written to files.
-const OUTPUT_BYTES: usize =
-    LOG_MEMORY_BYTES + DAEMON_LOG_BYTES + EVENTS_BYTES + (3 + 1 + LOG_WRITES_MAX) * OUTPUT_READ_BYTES;
+/// makes way; what is read, what is to be written to files, and what waits for somebody who follows, of two outputs each.
+const OUTPUT_BYTES: usize = LOG_MEMORY_BYTES
+    + DAEMON_LOG_BYTES
+    + EVENTS_BYTES
+    + (3 + 1 + LOG_WRITES_MAX) * OUTPUT_READ_BYTES
+    + 2 * STREAMS_MAX * OUTPUT_BLOCK_READ_BYTES;
 
 /// The memory that peers can make the daemon use, in bytes, when every bound is reached at once and the flags are not used
 /// to change one.
@@ -393,6 +397,9 @@ pub const DAEMON_LOG_BYTES: usize = 128 << 10;
 pub const EVENTS_BYTES: usize = 64 << 10;
 /// One read of a pipe: all that it holds (pipe(7)). Digesting it takes some 100 µs, after which others have their turn.
 pub const OUTPUT_READ_BYTES: usize = 64 << 10;
+/// The same of an executable that waits for those who follow, for each of which it may be held as long as one of them does
+/// not read: no more than the smallest ring.
+pub const OUTPUT_BLOCK_READ_BYTES: usize = RING_BYTES_MIN as usize;
 /// For how long an output that somebody else has open is read after the exit of its executable, if nothing that it has
 /// started is left by then …
 pub const OUTPUT_LINGER: Duration = Duration::from_secs(1);
@@ -463,4 +470,4 @@ pub const BUSY_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// Before a step of something that has begun asks the full pool again.
 pub const QUEUE_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// Between two looks at whether the last connection has closed, or the last file of output, while the daemon stops.
-pub const CONNECTIONS_END_POLL: Duration = Duration::from_millis(20);
+pub const STOP_POLL: Duration = Duration::from_millis(20);

@@ -632,8 +632,8 @@ impl Cells {
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
         let files = self.open_files(cell, spec)?;
-        let (mut capture, output) =
-            Capture::open(output, spec.user).map_err(|errno| Error::Setup("a pipe for output", errno))?;
+        let (capture, output) = Capture::open(output, spec.user, spec.log.mode, files)
+            .map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
@@ -643,10 +643,7 @@ impl Cells {
         let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
         drop(output);
         match self.in_time(cell, &spec.name, number, launched) {
-            Ok(spawned) => {
-                capture.files = files.map(LogFiles::keep);
-                Ok(Launched { spawned, memory, limited, capture })
-            }
+            Ok(spawned) => Ok(Launched { spawned, memory, limited, capture }),
             Err(error) => Err(namespaces.explain(cell, error)),
         }
     }

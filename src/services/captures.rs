@@ -19,8 +19,8 @@ use smol::future::{self, FutureExt};
 use smol::lock::Semaphore;
 
 use crate::limits::{
-    CONNECTIONS_END_POLL, LOG_FILES_END_TIMEOUT, LOG_WRITES_MAX, OUTPUT_LINGER, OUTPUT_LINGER_MAX,
-    OUTPUT_READ_BYTES, OUTPUT_READS_ABANDONED_MAX,
+    LOG_FILES_END_TIMEOUT, LOG_WRITES_MAX, OUTPUT_LINGER, OUTPUT_LINGER_MAX, OUTPUT_READ_BYTES,
+    OUTPUT_READS_ABANDONED_MAX, STOP_POLL,
 };
 use crate::runtime::logs::{Capture, LogFile, News, Read, Source};
 
@@ -64,7 +64,7 @@ impl Captures {
     ) {
         let Capture { sources: [stdout, stderr], files, writer } = capture;
         let _to_files = files.as_ref().map(|_| Counted::new(&self.to_files));
-        let [out, err] = files.map_or([None, None], |files| files.map(Some));
+        let [out, err] = files.map_or([None, None], |files| files.keep().map(Some));
         let (abandon, abandoned) = channel::bounded(1);
         let ended = async {
             let out = self.drain(stdout, out, &abandoned, write);
@@ -94,7 +94,7 @@ impl Captures {
                         "the output of {left} executables may be missing at the end of its files"
                     );
                 }
-                _ => Timer::after(CONNECTIONS_END_POLL).await,
+                _ => Timer::after(STOP_POLL).await,
             };
         }
     }

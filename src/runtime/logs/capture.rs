@@ -1,7 +1,8 @@
 //! The outputs of one run of an executable: two pipes, and the feed that they end up in. Reads without waiting; the caller
 //! waits, on the descriptors and for room.
 
-use super::{Channel, Feed, LogFile};
+use super::{Channel, Feed, LogFiles, LogMode};
+use crate::limits::{OUTPUT_BLOCK_READ_BYTES, OUTPUT_READ_BYTES};
 use crate::sys::failpoint::check;
 use crate::sys::user::User;
 use nix::errno::Errno;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub struct Capture {
     pub sources: [Source; 2],
     /// To which all of it is appended, too, if it is.
-    pub files: Option<[Box<LogFile>; 2]>,
+    pub files: Option<LogFiles>,
     /// To be dropped when nothing is read any more.
     pub writer: CaptureGuard,
 }
@@ -31,6 +32,8 @@ pub struct CaptureGuard(Arc<Feed>);
 pub struct Source {
     channel: Channel,
     pipe: PipeReader,
+    /// That are read at once.
+    read_bytes: usize,
     feed: Arc<Feed>,
 }
 
@@ -46,11 +49,18 @@ pub enum Read {
 
 impl Capture {
     /// The pipes, and their other ends for standard output and error. `user` may open them again, as /dev/stdout.
-    pub fn open(feed: &Arc<Feed>, user: User) -> Result<(Self, [PipeWriter; 2]), Errno> {
-        let (stdout, out) = Source::open(Channel::Stdout, feed, user)?;
-        let (stderr, err) = Source::open(Channel::Stderr, feed, user)?;
+    pub fn open(
+        feed: &Arc<Feed>,
+        user: User,
+        mode: LogMode,
+        files: Option<LogFiles>,
+    ) -> Result<(Self, [PipeWriter; 2]), Errno> {
+        // What waits for readers is held beside the rings.
+        let read_bytes = if mode == LogMode::Block { OUTPUT_BLOCK_READ_BYTES } else { OUTPUT_READ_BYTES };
+        let open = |channel| Source::open(channel, feed, user, read_bytes);
+        let ((stdout, out), (stderr, err)) = (open(Channel::Stdout)?, open(Channel::Stderr)?);
         let writer = CaptureGuard::new(feed);
-        Ok((Self { sources: [stdout, stderr], files: None, writer }, [out, err]))
+        Ok((Self { sources: [stdout, stderr], files, writer }, [out, err]))
     }
 }
 
@@ -68,7 +78,12 @@ impl Drop for CaptureGuard {
 }
 
 impl Source {
-    fn open(channel: Channel, feed: &Arc<Feed>, user: User) -> Result<(Self, PipeWriter), Errno> {
+    fn open(
+        channel: Channel,
+        feed: &Arc<Feed>,
+        user: User,
+        read_bytes: usize,
+    ) -> Result<(Self, PipeWriter), Errno> {
         let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         check("make a pipe for output")?;
         let (pipe, writer) = io::pipe().map_err(errno)?;
@@ -78,17 +93,18 @@ impl Source {
         }
         // Of our end alone: the program's blocks, as it expects.
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok((Self { channel, pipe, feed: Arc::clone(feed) }, writer))
+        Ok((Self { channel, pipe, read_bytes, feed: Arc::clone(feed) }, writer))
     }
 
     pub fn feed(&self) -> &Arc<Feed> {
         &self.feed
     }
 
-    /// Reads what the pipe has, at most as much as the buffer, which is scratch space, holds; and writes it to the feed.
+    /// Reads what the pipe has, as far as the buffer, which is scratch space, has room for it, and writes it to the feed.
     /// Answers also where in the buffer lies what was not taken, and is to be written when there is room.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<(Read, Range<usize>)> {
-        match (&self.pipe).read(buffer) {
+        let most = self.read_bytes.min(buffer.len());
+        match (&self.pipe).read(&mut buffer[..most]) {
             Ok(0) => Ok((Read::End, 0..0)),
             Ok(read) => Ok((Read::Bytes, self.write(&buffer[..read])..read)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
@@ -112,5 +128,25 @@ impl Source {
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Logs;
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn little_is_read_ahead_of_those_who_are_waited_for() {
+        for (mode, most) in [(LogMode::Ring, OUTPUT_READ_BYTES), (LogMode::Block, OUTPUT_BLOCK_READ_BYTES)] {
+            let feed = Feed::new(&Logs::new(1 << 20), 4096, mode == LogMode::Block);
+            let (capture, [mut out, _err]) =
+                Capture::open(&feed, User::default(), mode, None).expect("two pipes");
+            out.write_all(&[b'x'; OUTPUT_READ_BYTES]).expect("a pipe holds it");
+            let mut buffer = vec![0; 2 * OUTPUT_READ_BYTES];
+            let (read, rest) = capture.sources[0].read(&mut buffer).expect("a pipe is read");
+            assert_eq!((read, rest), (Read::Bytes, most..most), "{mode:?}");
+        }
     }
 }
