@@ -403,7 +403,8 @@ pub const OUTPUT_BLOCK_READ_BYTES: usize = RING_BYTES_MIN as usize;
 /// For how long an output that somebody else has open is read after the exit of its executable, if nothing that it has
 /// started is left by then …
 pub const OUTPUT_LINGER: Duration = Duration::from_secs(1);
-/// … and how long to wait at most, twice as long each time, before looking again whether something is.
+/// … and how long to wait at most, twice as long each time, before looking again whether something is. The end of a Stop or
+/// Free is known at once.
 pub const OUTPUT_LINGER_MAX: Duration = Duration::from_secs(64);
 /// Reads of an output that is given up: what a pipe of the largest usual size holds (pipe(7), "pipe-max-size").
 pub const OUTPUT_READS_ABANDONED_MAX: u32 = 16;

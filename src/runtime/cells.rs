@@ -261,6 +261,7 @@ impl Cells {
             // After the removal: a Stop that begins later than this look finds no cgroup, and doesn't wait.
             let stopping = self.registry().leaf_notice(cell, executable, run.leaf);
             stopping.into_iter().for_each(|notice| notice.give());
+            run.removed.notify(usize::MAX);
         }
         let Aftermath { delay, completion } = aftermath?;
         let delay = delay?;
@@ -518,6 +519,7 @@ impl Cells {
                 }
                 self.registry().finish_stop(cell, executable, *leaf, &ending.removal);
                 ending.removal.give();
+                run.removed.notify(usize::MAX);
                 Ok(Finish::Done)
             }
             Target::Cell { cell, number } => {
@@ -558,6 +560,9 @@ impl Cells {
         }
         let notices = self.registry().remove_cell(cell, number);
         notices.iter().for_each(|notice| notice.give());
+        for (_, run) in &runs {
+            run.removed.notify(usize::MAX);
+        }
         Ok(Finish::Done)
     }
 

@@ -10,6 +10,7 @@ use super::logs::Capture;
 use super::names::{CellName, ExecutableName};
 use super::signal::SignalNumber;
 use crate::sys::pidfd::{self, ExitReason};
+use event_listener::Event;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,12 +119,15 @@ pub(super) struct Run {
     pub started_ms: i64,
     /// For measuring how long it lasted.
     pub started: Instant,
+    /// Its leaf is gone, and nothing that it has started is left.
+    pub removed: Arc<Event>,
 }
 
 impl Run {
     /// A run that begins now.
     pub fn new(leaf: u64, child: Child, memory: MemoryCounts) -> Self {
-        Self { leaf, child: Arc::new(child), memory, started_ms: unix_ms(), started: Instant::now() }
+        let (started_ms, started) = (unix_ms(), Instant::now());
+        Self { leaf, child: Arc::new(child), memory, started_ms, started, removed: Arc::default() }
     }
 }
 
@@ -156,6 +160,11 @@ pub struct Leaf {
 impl Exit {
     pub fn leaf(&self) -> Leaf {
         Leaf { cell: self.cell.clone(), number: self.run.leaf }
+    }
+
+    /// News that its leaf is gone. To miss none, listen first and ask [`super::Cells::is_gone`] second.
+    pub fn removed(&self) -> Arc<Event> {
+        Arc::clone(&self.run.removed)
     }
 
     /// How it ended, once it has been reaped.

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use event_listener::Event;
 use smol::Timer;
 use smol::channel::{self, Receiver};
 use smol::future::{self, FutureExt};
@@ -54,12 +55,13 @@ impl Default for Captures {
 
 impl Captures {
     /// Reads both outputs to their ends. Or, when somebody else has them open, for a moment after all that was started `is_gone`,
-    /// which is asked about from when `exited` is closed.
+    /// which is asked about from when `exited` is closed, and when there is news that it may be `removed`.
     pub async fn run<IsGone: Future<Output = bool>>(
         &self,
         capture: Capture,
         exited: Receiver<()>,
         is_gone: impl Fn() -> IsGone,
+        removed: &Event,
         write: &Write<'_>,
     ) {
         let Capture { sources: [stdout, stderr], files, writer } = capture;
@@ -73,7 +75,7 @@ impl Captures {
         let lingering = async {
             // Nothing is ever sent.
             let _ = exited.recv().await;
-            linger(is_gone).await;
+            linger(is_gone, removed).await;
             abandon.close();
             // What is read already is still to be written.
             std::future::pending().await
@@ -200,15 +202,21 @@ async fn write_all(source: &Source, bytes: Vec<u8>) {
     }
 }
 
-/// Until all is gone that was started, and a moment longer. Asked about less and less often: where nobody else has the
-/// outputs open, they end by themselves.
-async fn linger<IsGone: Future<Output = bool>>(is_gone: impl Fn() -> IsGone) {
+/// Until all is gone that was started, and no shorter than a moment. Asked about less and less often, unless there is news:
+/// where nobody else has the outputs open, they end by themselves.
+async fn linger<IsGone: Future<Output = bool>>(is_gone: impl Fn() -> IsGone, removed: &Event) {
     let mut pause = OUTPUT_LINGER;
+    Timer::after(pause).await;
     loop {
-        Timer::after(pause).await;
+        // Before the look, so that no news comes between.
+        let news = removed.listen();
         if is_gone().await {
             return;
         }
         pause = Duration::min(2 * pause, OUTPUT_LINGER_MAX);
+        let over = async {
+            Timer::after(pause).await;
+        };
+        over.or(news).await;
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use event_listener::Event;
 use smol::Timer;
 use smol::channel;
 use smol::future::{self, FutureExt};
@@ -248,7 +249,7 @@ impl Supervisor {
         let Started { exit, capture, .. } = started;
         let (running, exited) = channel::bounded(1);
         let (reading, read) = channel::bounded(1);
-        let capture = self.clone().capture(capture, exited, exit.leaf());
+        let capture = self.clone().capture(capture, exited, exit.leaf(), exit.removed());
         self.tasks.spawn("a capture", async move {
             capture.await;
             drop(reading);
@@ -260,13 +261,13 @@ impl Supervisor {
         });
     }
 
-    async fn capture(self, capture: Capture, exited: channel::Receiver<()>, leaf: Leaf) {
+    async fn capture(self, capture: Capture, exited: channel::Receiver<()>, leaf: Leaf, removed: Arc<Event>) {
         let is_gone = || {
             let leaf = leaf.clone();
             async { self.run_step(move |cells| cells.is_gone(&leaf)).await.unwrap_or(true) }
         };
         let write = |file, bytes| -> Written<'_> { Box::pin(self.write_or_end(file, bytes)) };
-        self.captures.run(capture, exited, is_gone, &write).await;
+        self.captures.run(capture, exited, is_gone, &removed, &write).await;
     }
 
     async fn write_or_end(&self, file: Box<LogFile>, bytes: Vec<u8>) -> (Option<Box<LogFile>>, Option<News>) {

@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Instant;
 
+use auraed::limits::OUTPUT_LINGER;
 use auraed::proto::aurae::observe::v0::LogItem;
 
 use super::daemon::{Daemon, eventually, executable, is_gone, lines, named, of, restarting};
@@ -114,7 +116,7 @@ fn a_descendant_that_outlives_it_is_read_to_its_end() {
     assert_eq!(stream.item().line, "parent");
     client.wait("job");
     // Past the moment for which somebody else would be waited for.
-    std::thread::sleep(auraed::limits::OUTPUT_LINGER.mul_f64(1.5));
+    std::thread::sleep(OUTPUT_LINGER.mul_f64(1.5));
     daemon.go();
     assert_eq!(lines(&stream.rest().0), ["heir", "end"]);
 }
@@ -138,6 +140,30 @@ fn who_holds_an_output_from_outside_keeps_no_stream_open() {
     // Nobody reads any more.
     eventually("the pipe is closed", || held.write(b"lost\n").is_err());
     assert_eq!(lines(&client.read(named("job"))), ["ours", "from outside", "last"]);
+}
+
+/// However long there was something that might have written.
+#[test]
+fn who_holds_an_output_from_outside_does_not_outlast_a_stop() {
+    let Some(daemon) = Daemon::start("outlast") else { return };
+    let client = daemon.client();
+    for free in [false, true] {
+        let command = format!("setsid sleep 1000 >/dev/null 2>&1 & echo here; {}", daemon.gate());
+        let pid = client.start("job", &command);
+        let mut stream = client.follow(of(pid));
+        assert_eq!(stream.item().line, "here");
+        let held = File::options().write(true).open(format!("/proc/{pid}/fd/1")).expect("we may");
+        daemon.go();
+        client.wait("job");
+        // Behind the looks after one and three of these: the next is some time away.
+        std::thread::sleep(OUTPUT_LINGER.mul_f64(3.2));
+        if free { client.free() } else { client.stop("job") }.expect("it ends");
+        let begin = Instant::now();
+        assert_eq!(stream.rest(), (vec![], Ok(())));
+        assert!(begin.elapsed() < OUTPUT_LINGER, "{:?}", begin.elapsed());
+        drop(held);
+        fs::remove_file(daemon.file("go")).expect("it is there");
+    }
 }
 
 /// An output is read on for a moment when somebody has it open.
