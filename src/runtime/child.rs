@@ -44,8 +44,8 @@ impl Child {
 
     /// One that has ended, for tests that look at no process.
     #[cfg(test)]
-    pub fn ended() -> Self {
-        Self { pid: 1, condemned: false.into(), state: Mutex::new(State::Ended(ExitReason::Unknown)) }
+    pub fn ended(pid: i32) -> Self {
+        Self { pid, condemned: false.into(), state: Mutex::new(State::Ended(ExitReason::Unknown)) }
     }
 
     /// How it ended; `None` while it has not, or nobody has reaped it yet.

@@ -41,8 +41,8 @@ pub(super) struct Record {
     /// `None` when it is not started again, never or no more.
     again: Option<Restarts>,
     completion: Arc<Completion>,
-    /// That of its first process, by which clients know it.
-    first_pid: Option<i32>,
+    /// Its first run, by whose pid clients know it.
+    first: Option<FirstRun>,
     stopping: Option<Stopping>,
     /// Its process takes too long to come to be, and is killed.
     overdue: bool,
@@ -60,6 +60,12 @@ enum Phase {
     /// Its next process is being made.
     Relaunching(Arc<Run>, Outcome),
     Exited(Arc<Run>, Outcome),
+}
+
+#[derive(Debug)]
+struct FirstRun {
+    pid: i32,
+    leaf: u64,
 }
 
 /// Stops that are under way; all that come while one is share it.
@@ -90,7 +96,7 @@ impl Record {
             restarts: 0,
             again,
             completion: Arc::new(Completion::new(output)),
-            first_pid: None,
+            first: None,
             stopping: None,
             overdue: false,
             stopped: None,
@@ -153,7 +159,7 @@ impl Record {
     pub fn started(&mut self, run: Arc<Run>) -> ExecutableChange<'static> {
         let again = matches!(self.phase, Phase::Relaunching(..));
         self.restarts = self.restarts.saturating_add(u32::from(again));
-        self.first_pid = self.first_pid.or(Some(run.child.pid));
+        self.first.get_or_insert(FirstRun { pid: run.child.pid, leaf: run.leaf });
         self.phase = Phase::Running(run);
         if again { ExecutableChange::Restarted } else { ExecutableChange::Started }
     }
@@ -168,9 +174,10 @@ impl Record {
         matches!(self.phase, Phase::Running(_))
     }
 
-    /// Whether this is, or was, a process of it: the one that it has or had last, or its first.
-    pub fn has_pid(&self, pid: i32) -> bool {
-        self.first_pid == Some(pid) || self.run().is_some_and(|run| run.child.pid == pid)
+    /// The leaf of the run that has, or had, this process: of the last one, or of its first.
+    pub fn leaf_of(&self, pid: i32) -> Option<u64> {
+        let last = self.run().filter(|run| run.child.pid == pid).map(|run| run.leaf);
+        last.or_else(|| self.first.as_ref().filter(|first| first.pid == pid).map(|first| first.leaf))
     }
 
     /// Whether it runs as this process.

@@ -505,9 +505,9 @@ impl Registry {
     fn by_pid(&self, pid: i64) -> Option<(&ExecutableName, Arc<Completion>)> {
         let pid = i32::try_from(pid).ok()?;
         let records = self.cells.values().flat_map(|cell| &cell.executables);
-        let theirs = records.filter(|(_, record)| record.has_pid(pid));
-        let (name, record) = theirs.max_by_key(|(_, record)| (record.runs_as(pid), record.leaf))?;
-        Some((name, Arc::clone(record.completion())))
+        let theirs = records.filter_map(|found| Some((found.1.leaf_of(pid)?, found)));
+        let last = theirs.max_by_key(|(leaf, (_, record))| (record.runs_as(pid), *leaf));
+        last.map(|(_, (name, record))| (name, Arc::clone(record.completion())))
     }
 
     /// Marks the executable as being stopped. One that is being stopped already is no error; its notice is answered in

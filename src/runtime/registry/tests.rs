@@ -26,8 +26,15 @@ fn executable(name: &str, condition: RestartCondition) -> Arc<ExecutableSpec> {
 
 /// A run without a process; nothing here looks at one.
 fn run(leaf: u64) -> Arc<Run> {
-    Arc::new(Run::new(leaf, Child::ended(), MemoryCounts::default()))
+    run_as(PID, leaf)
 }
+
+fn run_as(pid: i32, leaf: u64) -> Arc<Run> {
+    Arc::new(Run::new(leaf, Child::ended(pid), MemoryCounts::default()))
+}
+
+/// Of those of which the number does not matter.
+const PID: i32 = 1;
 
 fn outcome(code: i32) -> Outcome {
     Outcome { reason: ExitReason::Code(code), oom: None, exited_ms: 1 }
@@ -408,4 +415,27 @@ fn a_tree_is_freed_from_its_leafs() {
     }
     assert!(registry.innermost(&name("a"), number, 9).is_none());
     assert_eq!(registry.list().len(), 1);
+}
+
+#[test]
+fn a_pid_that_was_given_twice_is_that_of_the_run_that_had_it_last() {
+    let mut registry = registry(&["a"]);
+    let cell = spec("a").name;
+    let [one, other] = ["one", "other"].map(|name| executable(name, RestartCondition::Always));
+    let begin = |registry: &mut Registry, spec: &Arc<ExecutableSpec>, pid| {
+        let leaf = registry.reserve_executable(&cell, spec).expect("free").place.leaf;
+        registry.commit_executable(&cell, &spec.name, run_as(pid, leaf));
+        leaf
+    };
+    let whose = |registry: &Registry| registry.output(&Whose::Process(7)).map(|output| output.executable);
+    let leaf = begin(&mut registry, &one, 7);
+    assert_eq!(whose(&registry).ok(), Some(one.name.clone()));
+    registry.record_exit(&cell, &one.name, leaf, outcome(1));
+    let others = begin(&mut registry, &other, 7);
+    registry.record_exit(&cell, &other.name, others, outcome(1));
+    // It has had another run since, as another process.
+    let next = registry.begin_restart(&cell, &one.name, leaf).expect("it is to be").place.leaf;
+    assert_eq!(whose(&registry).ok(), Some(other.name.clone()));
+    registry.commit_executable(&cell, &one.name, run_as(8, next));
+    assert_eq!(whose(&registry).ok(), Some(other.name.clone()));
 }

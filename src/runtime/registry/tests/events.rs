@@ -24,7 +24,7 @@ impl EventSink for Witness {
                     ExecutableChange::Exited(reason) => format!("exited {reason:?}"),
                     ExecutableChange::Removed => "removed".to_owned(),
                 };
-                assert_eq!(it.pid, Child::ended().pid);
+                assert_eq!(it.pid, PID);
                 format!("{}/{} {change} {}", it.cell, it.executable.as_str(), it.restarts)
             }
         };
