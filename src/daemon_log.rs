@@ -9,15 +9,18 @@
 //! Takes no lock but the feed's and its own, and makes no call that waits, so that any thread may log at any time.
 
 use std::fmt::{self, Write as _};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 use log::kv::{self, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::fcntl::OFlag;
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::limits::{DAEMON_LOG_BYTES, LINE_BYTES_MAX};
 use crate::runtime::logs::{Feed, Logs};
@@ -110,7 +113,7 @@ impl fmt::Display for Pairs {
 
 /// One line per record. Under systemd each starts with its priority (sd-daemon(3)), and systemd adds the time.
 fn stderr_logger(level: LevelFilter, under_systemd: bool) -> env_logger::Logger {
-    let stderr = Stderr { under_systemd, lost: 0, is_torn: false };
+    let stderr = Stderr { own: open_anew(), under_systemd, lost: 0, is_torn: false };
     env_logger::Builder::new()
         .filter_level(level)
         .format(move |out, record| {
@@ -154,9 +157,12 @@ fn is_file(stream: &str, device: u64, inode: u64) -> bool {
 /// Standard error, each `write` of which is a record: written if that can be done at once, or else counted and left out. The
 /// next one that can be written says how many there were.
 ///
-/// A pipe or a socket that poll(2) says may be written takes `PIPE_BUF` bytes without waiting (pipe(7); in a socket more
-/// is free by then), unless another process that writes to it comes between.
+/// A terminal or a pipe is written to without waiting. Where that cannot be had, and in a socket, whatever poll(2) says may
+/// be written takes `PIPE_BUF` bytes without waiting (pipe(7); in a socket more is free by then), unless another process
+/// that writes to it comes between. A file is as fast as its disk: one that doesn't answer is waited for.
 struct Stderr {
+    /// What standard error is, if it has been opened anew.
+    own: Option<File>,
     under_systemd: bool,
     lost: u64,
     /// A record ends in the middle.
@@ -195,7 +201,7 @@ impl Stderr {
     fn send(&mut self, text: &[u8]) -> bool {
         let mut rest = text;
         while !rest.is_empty() {
-            match write_at_once(&rest[..rest.len().min(PIPE_BUF)]) {
+            match self.write_at_once(&rest[..rest.len().min(PIPE_BUF)]) {
                 Some(written) => rest = &rest[written..],
                 None => {
                     self.is_torn |= rest.len() < text.len();
@@ -206,17 +212,32 @@ impl Stderr {
         self.is_torn = false;
         true
     }
+
+    /// How many bytes were written: `None` where that would take time, or fails.
+    fn write_at_once(&self, bytes: &[u8]) -> Option<usize> {
+        let written = match &self.own {
+            Some(own) => (&*own).write(bytes),
+            None if may_be_written(io::stderr().as_fd()) => io::stderr().lock().write(bytes),
+            None => return None,
+        };
+        written.ok().filter(|written| *written > 0)
+    }
 }
 
-/// How many bytes were written: `None` where that would take time, or fails.
-fn write_at_once(bytes: &[u8]) -> Option<usize> {
-    let stderr = io::stderr();
-    let mut asked = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut asked, PollTimeout::ZERO).ok()?;
-    if !asked[0].revents()?.contains(PollFlags::POLLOUT) {
-        return None;
-    }
-    stderr.lock().write(bytes).ok().filter(|written| *written > 0)
+/// Opens a terminal or a pipe that is standard error once more, so that writing to it never waits: a terminal that poll(2)
+/// calls writable may have no room for a record. Not by a flag of the one that there is: all have it who have inherited
+/// it, as the shell has.
+fn open_anew() -> Option<File> {
+    let mode = SFlag::from_bits_truncate(fstat(io::stderr()).ok()?.st_mode) & SFlag::S_IFMT;
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let opened = || File::options().write(true).custom_flags(flags.bits()).open("/proc/self/fd/2").ok();
+    (mode == SFlag::S_IFCHR || mode == SFlag::S_IFIFO).then(opened).flatten()
+}
+
+fn may_be_written(file: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::new(file, PollFlags::POLLOUT)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok()
+        && asked[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
 }
 
 #[cfg(test)]

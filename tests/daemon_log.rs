@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use auraed::proto::ObserveServiceClient;
 use auraed::proto::aurae::observe::v0::*;
 use auraed::transport::listen::Address;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use smol::future::{FutureExt, block_on};
@@ -161,6 +163,42 @@ fn a_standard_error_that_nobody_reads_stops_nothing() {
     });
 }
 
+/// As that of a terminal whose window hangs, or where somebody has pressed Ctrl-S.
+#[test]
+fn a_terminal_that_nobody_reads_stops_nothing() {
+    const CALLS: usize = 1000;
+    let Some(mut daemon) = Daemon::start("terminal", "debug", Stderr::Terminal) else { return };
+    let mut unread = File::from(OwnedFd::from(daemon.stderr.take().expect("a terminal")));
+    daemon.run(async |executor| {
+        let channel = daemon.connect(executor, None).await;
+        let mut follower = follow(&channel, all()).await.expect("it answers");
+        // Far more than a terminal holds.
+        for _ in 0..CALLS {
+            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+            next_with(&mut follower, LEFT).await;
+        }
+        fcntl(&unread, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
+        let mut told = String::new();
+        let begin = Instant::now();
+        while !told.contains("lines are missing here") {
+            assert!(begin.elapsed() < PATIENCE, "{told}");
+            let mut some = [0; 4096];
+            match unread.read(&mut some) {
+                Ok(read) => told.push_str(&String::from_utf8_lossy(&some[..read])),
+                Err(_) => {
+                    drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+                    next_with(&mut follower, LEFT).await;
+                }
+            }
+        }
+        let place = told.lines().position(|line| line.contains("lines are missing here"));
+        let place = place.expect("it has been found");
+        let missing = told.lines().nth(place).expect("a line");
+        assert!(missing.starts_with("WARN  auraed::daemon_log: "), "{missing}");
+        assert!(place > 10 && place < CALLS / 2, "{place} lines before it");
+    });
+}
+
 #[test]
 fn lines_start_with_their_priority_where_the_journal_reads_them() {
     let log = std::env::temp_dir().join(format!("auraed-log-{}-journal", std::process::id()));
@@ -265,6 +303,7 @@ fn time(item: &LogItem) -> SystemTime {
 enum Stderr {
     File,
     FullPipe,
+    Terminal,
 }
 
 /// What a pipe holds (pipe(7)).
@@ -303,6 +342,11 @@ impl Daemon {
                 fcntl(&write, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag");
                 command.stderr(Stdio::from(write));
                 Some(read)
+            }
+            Stderr::Terminal => {
+                let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
+                command.stderr(Stdio::from(slave));
+                Some(PipeReader::from(master))
             }
         };
         let process = command.spawn().expect("auraed runs");
