@@ -406,6 +406,8 @@ pub const OUTPUT_LINGER: Duration = Duration::from_secs(1);
 /// … and how long to wait at most, twice as long each time, before looking again whether something is. The end of a Stop or
 /// Free is known at once.
 pub const OUTPUT_LINGER_MAX: Duration = Duration::from_secs(64);
+/// Before an output that the kernel had no memory to watch is tried again.
+pub const OUTPUT_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Reads of an output that is given up: what a pipe of the largest usual size holds (pipe(7), "pipe-max-size").
 pub const OUTPUT_READS_ABANDONED_MAX: u32 = 16;
 

@@ -21,7 +21,7 @@ use smol::lock::Semaphore;
 
 use crate::limits::{
     LOG_FILES_END_TIMEOUT, LOG_WRITES_MAX, OUTPUT_LINGER, OUTPUT_LINGER_MAX, OUTPUT_READ_BYTES,
-    OUTPUT_READS_ABANDONED_MAX, STOP_POLL,
+    OUTPUT_READS_ABANDONED_MAX, OUTPUT_RETRY_DELAY, STOP_POLL,
 };
 use crate::runtime::logs::{Capture, LogFile, News, Read, Source};
 
@@ -108,15 +108,12 @@ impl Captures {
         abandoned: &Receiver<()>,
         write: &Write<'_>,
     ) {
-        match Async::new_nonblocking(source) {
-            Ok(source) => {
-                if let Err(error) = self.drain_to_end(&source, &mut file, abandoned, write).await {
-                    log::error!("reading output failed: {error}");
-                }
-                source.get_ref().end();
-            }
-            Err(error) => log::error!("output cannot be waited for: {error}"),
+        if let Some(watched) = watched(&source, abandoned).await
+            && let Err(error) = self.drain_to_end(&watched, &mut file, abandoned, write).await
+        {
+            log::error!("reading output failed: {error}");
         }
+        source.end();
         if let Some(file) = file {
             self.append(file, Vec::new(), write).await;
         }
@@ -124,7 +121,7 @@ impl Captures {
 
     async fn drain_to_end(
         &self,
-        source: &Async<Source>,
+        source: &Async<&Source>,
         file: &mut Option<Box<LogFile>>,
         abandoned: &Receiver<()>,
         write: &Write<'_>,
@@ -170,6 +167,22 @@ impl Captures {
         let begin = if all { 0 } else { rest.start };
         Ok((read, buffer[begin..rest.end].to_vec()))
     }
+}
+
+/// Has the reactor watch a source. Where the kernel has no memory or place for that, later: until then, whoever writes waits
+/// at a full pipe, and would be ended by SIGPIPE if it were closed.
+async fn watched<'a>(source: &'a Source, abandoned: &Receiver<()>) -> Option<Async<&'a Source>> {
+    let mut is_told = false;
+    while !abandoned.is_closed() {
+        match Async::new_nonblocking(source) {
+            Ok(watched) => return Some(watched),
+            Err(error) if !is_told => log::error!("output is not read, and tried again: {error}"),
+            Err(_) => {}
+        }
+        is_told = true;
+        Timer::after(OUTPUT_RETRY_DELAY).await;
+    }
+    None
 }
 
 /// One more, for as long as there is this.

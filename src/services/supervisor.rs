@@ -278,7 +278,13 @@ impl Supervisor {
             let (file, bytes) = locked(&once).take()?;
             Some(file.write_or_end(&bytes))
         });
-        written.await.ok().flatten().unwrap_or_default()
+        match written.await {
+            Ok(outcome) => outcome.unwrap_or_default(),
+            Err(status) => {
+                log::error!("output is not written to its file any more: {status}");
+                (None, None)
+            }
+        }
     }
 
     /// Waits for a process to exit, then has it reaped, and started again if it is to be, when it has been `read`.
