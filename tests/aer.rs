@@ -416,6 +416,21 @@ fn waiting_for_the_last_line_ends_as_the_program_did() {
     daemon.assert_fails("logs web nobody --wait", 1, "aer: NOT_FOUND: there is no \"nobody\" from None\n");
 }
 
+/// The last ones have made way before they were read.
+#[test]
+fn lines_that_are_missing_at_the_end_are_told_and_no_failure() {
+    let daemon = Daemon::start();
+    for (flags, code) in [(&[][..], 0), (&["-f"], 0), (&["--wait"], 9)] {
+        let output = daemon.run([&["logs", "web", "9"], flags].concat());
+        let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
+        assert_eq!(
+            got,
+            (Some(code), "one\n", "aer: DATA_LOSS: 2 items are missing at the end\n"),
+            "{flags:?}"
+        );
+    }
+}
+
 #[test]
 fn a_line_is_there_when_the_next_is_not() {
     let daemon = Daemon::start();
@@ -482,6 +497,13 @@ fn a_stream_goes_on_where_it_can() {
              follow\n",
         ),
         ("repeater", 0, "one\ntwo\n", ""),
+        (
+            "heir",
+            0,
+            "one\nha\nwhole\n",
+            "aer: what was followed has ended, and another program of this name goes on\n",
+        ),
+        ("loser", 0, "one\nmore\n", "aer: 2 lines are missing here: the daemon holds only the newest\n"),
     ] {
         let output = daemon.run(["logs", "web", name, "-f"]);
         let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
@@ -804,6 +826,20 @@ impl ObserveService for Fake {
             ("repeater", None) => then_stopping(vec![line("repeater::stdout", 1, "one")]),
             ("repeater", Some(2)) => {
                 items(vec![line("repeater::stdout", 1, "one"), line("repeater::stdout", 2, "two")], true)
+            }
+            ("heir", None) => then_stopping(vec![
+                line("heir::stdout", 1, "one"),
+                LogItem { partial: true, ..line("heir::stdout", 2, "ha") },
+            ]),
+            ("heir", Some(3)) => items(vec![line("heir::stdout", 70, "whole")], true),
+            ("loser", None) => then_stopping(vec![line("loser::stdout", 1, "one")]),
+            ("loser", Some(2)) => {
+                items(vec![LogItem { dropped: 2, ..line("loser::stdout", 4, "more") }], true)
+            }
+            ("9", _) => {
+                let lost = Status::new(Code::DataLoss, "2 items are missing at the end");
+                let lines = [Ok(line("9::stdout", 1, "one")), Err(lost)];
+                Ok(Answers::new(Box::pin(smol::stream::iter(lines))))
             }
             (name, from) if name.parse::<u8>().is_ok() => {
                 let lines = (from.unwrap_or(1)..=LINES).map(|n| line("x::stdout", n, &format!("line {n}")));

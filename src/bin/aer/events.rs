@@ -66,6 +66,10 @@ impl Followed for Watched {
         Method::ObserveServiceWatchEvents
     }
 
+    fn counted_in(&self) -> Option<&'static str> {
+        Some("daemon")
+    }
+
     fn request(&self, from_sequence: Option<u64>, _: bool) -> Vec<u8> {
         let since = self.asked.since.map(|Since(seconds)| seconds).filter(|_| from_sequence.is_none());
         let no_follow = self.asked.no_follow;

@@ -55,6 +55,9 @@ pub trait Followed {
 
     fn method(&self) -> Method;
 
+    /// What their sequences are counted in; `None` where not all of them are asked for.
+    fn counted_in(&self) -> Option<&'static str>;
+
     /// An encoded request: `from` a sequence if some have been printed; `again` if there has been a stream before.
     fn request(&self, from: Option<u64>, again: bool) -> Vec<u8>;
 
@@ -107,6 +110,7 @@ pub async fn follow<F: Followed>(
         item: F::Item::default(),
         next: None,
         has_begun: false,
+        goes_on: false,
         has_ended: false,
     };
     let expiry = async {
@@ -131,6 +135,8 @@ struct Progress<F: Followed> {
     next: Option<u64>,
     /// The daemon has answered once.
     has_begun: bool,
+    /// What comes next is the first of another connection.
+    goes_on: bool,
     /// The stream has been read to its end.
     has_ended: bool,
 }
@@ -158,7 +164,7 @@ impl<F: Followed> Progress<F> {
         let channel = Daemon { timeout, ..*daemon };
         let channel = opened(daemon.address, channel.connect()).await?;
         if !self.has_ended {
-            self.read(daemon.address, &channel).await?;
+            self.read_to_end(daemon.address, &channel).await?;
             self.followed.interrupt(&mut self.sink)?;
             self.sink.flush()?;
             self.has_ended = true;
@@ -166,10 +172,24 @@ impl<F: Followed> Progress<F> {
         Ok(self.followed.exit_code(&channel, self.form).await?)
     }
 
+    /// As with those before others, that the last ones are missing is told, and no failure.
+    async fn read_to_end(&mut self, address: &Address, channel: &Channel) -> Result<(), Failure> {
+        match self.read(address, channel).await {
+            Err(Failure::Call(status)) if status.code == Code::DataLoss => {
+                self.followed.interrupt(&mut self.sink)?;
+                self.sink.flush()?;
+                output::error(&status, self.form);
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
     async fn read(&mut self, address: &Address, channel: &Channel) -> Result<(), Failure> {
         let request = self.followed.request(self.next, self.has_begun).into();
         let messages = channel.server_streaming(self.followed.method().path(), request);
         let mut messages = opened(address, messages).await?;
+        self.goes_on = self.has_begun;
         self.has_begun = true;
         self.retry.connected(self.form);
         loop {
@@ -194,10 +214,14 @@ impl<F: Followed> Progress<F> {
             // What has been printed is not printed again, whatever the daemon does.
             return Ok(());
         }
-        if dropped > 0 && self.form == Form::Text {
-            self.followed.interrupt(&mut self.sink)?;
-            self.sink.flush()?;
-            output::notice(&format!("{dropped} {} are missing here: {WHY_MISSING}", F::ITEMS), self.form);
+        let next = self.next.filter(|next| std::mem::take(&mut self.goes_on) && *next > 0);
+        if let Some(source) = self.followed.counted_in()
+            && next.is_some_and(|next| next.saturating_add(dropped) != sequence)
+        {
+            self.tell(&format!("what was followed has ended, and another {source} goes on"))?;
+        }
+        if dropped > 0 {
+            self.tell(&format!("{dropped} {} are missing here: {WHY_MISSING}", F::ITEMS))?;
         }
         self.next = Some(sequence.saturating_add(1));
         self.retry.has_progress = true;
@@ -206,12 +230,20 @@ impl<F: Followed> Progress<F> {
 
     /// The clock was set back, and a daemon, or an executable, that was started later counts from before.
     fn begin_anew(&mut self) -> io::Result<()> {
-        self.followed.interrupt(&mut self.sink)?;
-        self.sink.flush()?;
         let what = "what was followed has been started anew, and the clock set back";
-        output::notice(&format!("{what}: all {} that the daemon holds follow", F::ITEMS), self.form);
+        self.tell(&format!("{what}: all {} that the daemon holds follow", F::ITEMS))?;
         // From the oldest on, whatever was asked for at first.
         self.next = Some(0);
+        Ok(())
+    }
+
+    /// Between what has been printed and what comes next.
+    fn tell(&mut self, news: &str) -> io::Result<()> {
+        if self.form == Form::Text {
+            self.followed.interrupt(&mut self.sink)?;
+            self.sink.flush()?;
+            output::notice(news, self.form);
+        }
         Ok(())
     }
 

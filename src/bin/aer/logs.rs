@@ -199,6 +199,11 @@ impl Followed for Lines {
         }
     }
 
+    fn counted_in(&self) -> Option<&'static str> {
+        let is_whole = self.asked.stdout == self.asked.stderr && self.asked.level.is_none();
+        is_whole.then_some(if self.asked.daemon { "daemon" } else { "program of this name" })
+    }
+
     fn request(&self, from_sequence: Option<u64>, again: bool) -> Vec<u8> {
         let asked = &self.asked;
         let (tail_lines, since) = match (from_sequence, asked.tail) {
