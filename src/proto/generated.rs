@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint fb2b2357f804b68c.
+// Made from inputs with the fingerprint 8f592092cfe08461.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -2808,8 +2808,9 @@ pub mod aurae {
                 /// A-Z a-z 0-9 - _ . stands as % and two digits, and so does a dot at its start; one that is too long for a file's name ends
                 /// in ~ and a hash. Files that were put aside have ".1" behind their name, the newest, and so on.
                 ///
-                /// Start fails with FAILED_PRECONDITION where something else than such a file is in its place. A disk that is slower than
-                /// the executable makes it wait. What cannot be written later, to a full disk for instance, is missing in the file in
+                /// Start fails with FAILED_PRECONDITION where something else than such a file is in its place. A file that has another name,
+                /// too (a hard link, as some backups make), is put aside when a run begins. A disk that is slower than the executable makes
+                /// it wait, and its restarts. What cannot be written later, to a full disk for instance, is missing in the file in
                 /// whole lines; the daemon's log says so, and how many bytes.
                 File = 3,
             }

@@ -637,7 +637,7 @@ impl Cells {
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
         let files = self.open_files(cell, spec)?;
-        let (capture, output) = Capture::open(output, spec.user, spec.log.mode, files)
+        let (mut capture, output) = Capture::open(output, spec.user, spec.log.mode, files)
             .map_err(|errno| Error::Setup("a pipe for output", errno))?;
         let leaf = self.leaf(cell, number);
         let created = leaf.create_leaf();
@@ -648,7 +648,10 @@ impl Cells {
         let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
         drop(output);
         match self.in_time(cell, &spec.name, number, launched) {
-            Ok(spawned) => Ok(Launched { spawned, memory, limited, capture }),
+            Ok(spawned) => {
+                capture.keep_files();
+                Ok(Launched { spawned, memory, limited, capture })
+            }
             Err(error) => Err(namespaces.explain(cell, error)),
         }
     }

@@ -62,6 +62,11 @@ impl Capture {
         let writer = CaptureGuard::new(feed);
         Ok((Self { sources: [stdout, stderr], files, writer }, [out, err]))
     }
+
+    /// The run has begun: its files stay.
+    pub fn keep_files(&mut self) {
+        self.files.iter_mut().for_each(LogFiles::stay);
+    }
 }
 
 impl CaptureGuard {

@@ -7,6 +7,7 @@
 //! - A file's age counts from its first byte; after a restart of the daemon, from when the kernel says that it was made. Where
 //!   the file system doesn't keep that, from its last byte before.
 //! - One that was put aside goes when its last byte is as old as a file may become, or when there are too many.
+//! - A file that has a second name (a hard link, as some backups make) is put aside, too, when it would be opened.
 //! - Nothing is synced: what the kernel has taken outlives the daemon, not the machine.
 //! - What cannot be written is missing in whole lines: the file goes back to the end of the last one that it has, and goes
 //!   on with the first that begins when it can be written again. Meanwhile a try is made once a second.
@@ -77,6 +78,7 @@ impl fmt::Display for News {
 
 impl LogFile {
     pub(super) fn open(place: Place, bounds: FileBounds, made: &mut Made) -> Result<Self, Error> {
+        leave_linked(&place, bounds, made)?;
         let file = place.open(made)?;
         let (size, line, tidy, gap) = Default::default();
         let mut opened = Self { place, bounds, file, began: None, size, line, tidy, gap };
@@ -138,7 +140,7 @@ impl LogFile {
         self.mend()?;
         self.look()?;
         if !self.tidy {
-            self.remove_old(&self.place.directory()?)?;
+            remove_old(&self.place, self.bounds, &self.directory()?)?;
             self.tidy = true;
         }
         while !bytes.is_empty() {
@@ -226,46 +228,29 @@ impl LogFile {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        self.file = self.place.reopen()?;
+        let mut made = Made::default();
+        leave_linked(&self.place, self.bounds, &mut made)?;
+        self.file = self.place.open(&mut made)?;
+        made.keep();
         (self.began, self.size, self.line) = (None, 0, 0);
         Ok(())
     }
 
     fn begin_another(&mut self) -> Result<(), Error> {
-        let directory = self.place.directory()?;
+        let directory = self.directory()?;
         // Unless somebody has done so by now: an earlier run of the executable may have something to write still.
         let own = self.metadata()?;
         let found = directory.look(&self.place.name(0))?;
         if found.is_some_and(|found| (found.st_dev, found.st_ino) == (own.dev(), own.ino())) {
-            self.put_aside(&directory)?;
+            put_aside(&self.place, self.bounds, &directory)?;
         }
         self.reopen()?;
         self.look()
     }
 
-    fn put_aside(&self, directory: &Directory) -> Result<(), Error> {
-        let most = self.bounds.count_max();
-        if most == 0 {
-            return directory.remove(&self.place.name(0));
-        }
-        for number in (0..most).rev() {
-            directory.rename(&self.place.name(number), &self.place.name(number + 1))?;
-        }
-        self.remove_old(directory)
-    }
-
-    /// Those too many are from when more were to be kept.
-    fn remove_old(&self, directory: &Directory) -> Result<(), Error> {
-        for number in 1..=LOG_FILES_MAX {
-            let name = self.place.name(number);
-            let Some(found) = directory.look(&name)?.filter(is_regular) else { continue };
-            let last = UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or_default());
-            let is_old = self.bounds.age_max().is_some_and(|most| age(last) >= most);
-            if is_old || number > self.bounds.count_max() {
-                directory.remove(&name)?;
-            }
-        }
-        Ok(())
+    fn directory(&self) -> Result<Directory, Error> {
+        let mut made = Made::default();
+        self.place.directory(&mut made).inspect(|_| made.keep())
     }
 
     fn metadata(&self) -> Result<Metadata, Error> {
@@ -306,6 +291,42 @@ impl Gap {
             self.in_line = *last != b'\n';
         }
     }
+}
+
+/// A file that has another name, too, is put aside before anything is written to it: that would be written under the other name,
+/// too, which may be that of a backup, or of something else altogether.
+fn leave_linked(place: &Place, bounds: FileBounds, made: &mut Made) -> Result<(), Error> {
+    let directory = place.directory(made)?;
+    let found = directory.look(&place.name(0))?;
+    if found.is_some_and(|found| is_regular(&found) && found.st_nlink > 1) {
+        put_aside(place, bounds, &directory)?;
+    }
+    Ok(())
+}
+
+fn put_aside(place: &Place, bounds: FileBounds, directory: &Directory) -> Result<(), Error> {
+    let most = bounds.count_max();
+    if most == 0 {
+        return directory.remove(&place.name(0));
+    }
+    for number in (0..most).rev() {
+        directory.rename(&place.name(number), &place.name(number + 1))?;
+    }
+    remove_old(place, bounds, directory)
+}
+
+/// Those too many are from when more were to be kept.
+fn remove_old(place: &Place, bounds: FileBounds, directory: &Directory) -> Result<(), Error> {
+    for number in 1..=LOG_FILES_MAX {
+        let name = place.name(number);
+        let Some(found) = directory.look(&name)?.filter(is_regular) else { continue };
+        let last = UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_mtime).unwrap_or_default());
+        let is_old = bounds.age_max().is_some_and(|most| age(last) >= most);
+        if is_old || number > bounds.count_max() {
+            directory.remove(&name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Files have the time of day, and outlive what `Instant` counts from. Where that clock is put back, they are new.
@@ -476,6 +497,28 @@ mod tests {
         fs::write(path(&scratch, 0), "").expect("cut off");
         written(&mut file, b"behind\n");
         assert_eq!(read(&scratch), [b"behind\n"]);
+    }
+
+    #[test]
+    fn what_has_a_second_name_is_put_aside_and_not_written_to() {
+        let scratch = Scratch::new();
+        written(&mut open(&scratch, FileBounds::default()), b"one\n");
+        let backup = scratch.directory().join("backup");
+        fs::hard_link(path(&scratch, 0), &backup).expect("a link");
+        let mut file = open(&scratch, FileBounds::default());
+        written(&mut file, b"two\n");
+        assert_eq!(read(&scratch), [b"two\n", b"one\n"]);
+        // As by somebody who puts the backup back.
+        fs::rename(&backup, path(&scratch, 0)).expect("renamed");
+        written(&mut file, b"three\n");
+        assert_eq!(read(&scratch), [&b"three\n"[..], b"one\n", b"one\n"]);
+        drop(file);
+        fs::hard_link(path(&scratch, 0), &backup).expect("a link");
+        written(&mut open(&scratch, bounds(4096, 0)), b"four\n");
+        assert_eq!(
+            (read(&scratch), fs::read(&backup).ok()),
+            (vec![b"four\n".into()], Some(b"three\n".into()))
+        );
     }
 
     #[test]

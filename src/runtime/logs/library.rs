@@ -87,8 +87,13 @@ impl Library {
 
 impl LogFiles {
     /// From now on they stay.
-    pub fn keep(self) -> [Box<LogFile>; 2] {
-        self.made.keep();
+    pub fn stay(&mut self) {
+        std::mem::take(&mut self.made).keep();
+    }
+
+    /// The same, and gives them away.
+    pub fn keep(mut self) -> [Box<LogFile>; 2] {
+        self.stay();
         self.files.map(Box::new)
     }
 }
@@ -105,16 +110,9 @@ impl Place {
         self.try_often(made, |directory, made| directory.open_file(&self.name, made))
     }
 
-    /// As [`Place::open`], when what is missing is wanted in any case.
-    pub fn reopen(&self) -> Result<File, Error> {
-        let mut made = Made::default();
-        self.open(&mut made).inspect(|_| made.keep())
-    }
-
     /// Of the file and of those put aside. Makes what is missing.
-    pub fn directory(&self) -> Result<Directory, Error> {
-        let mut made = Made::default();
-        self.try_often(&mut made, |directory, _| Ok(directory)).inspect(|_| made.keep())
+    pub fn directory(&self, made: &mut Made) -> Result<Directory, Error> {
+        self.try_often(made, |directory, _| Ok(directory))
     }
 
     /// What is missing is made by several, and taken back by those who fail: what somebody has found may be gone at the
@@ -439,15 +437,11 @@ pub(super) mod tests {
     fn nothing_else_is_written_to() {
         let fifo = |path: &Path| nix::unistd::mkfifo(path, Mode::S_IRWXU).expect("a fifo");
         type Put<'a> = (&'a str, &'a dyn Fn(&Path));
-        let puts: [Put<'_>; 5] = [
+        let puts: [Put<'_>; 4] = [
             ("is a symbolic link", &|path| symlink(path.with_file_name("other"), path).expect("a link")),
             ("is a symbolic link", &|path| symlink("/dev/null", path).expect("a link")),
             ("is a directory", &|path| fs::create_dir(path).expect("a directory")),
             ("is no regular file", &fifo),
-            ("has another name", &|path| {
-                fs::write(path, "").expect("a file");
-                fs::hard_link(path, path.with_file_name("second")).expect("a link");
-            }),
         ];
         for (reason, put) in puts {
             let scratch = Scratch::new();
