@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint e56e0c62c787ba26.
+// Made from inputs with the fingerprint 5e5968af40ce0db5.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1342,7 +1342,7 @@ pub mod aurae {
                 /// Where the line comes from: "NAME::stdout" or "NAME::stderr" for the executable NAME, "auraed" for the daemon.
                 #[prost(string, tag = "1")]
                 pub channel: ::prost::alloc::string::String,
-                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 16384 bytes arrives
+                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 8192 bytes arrives
                 /// in several items, and what an output ends with is a line also without a newline. The daemon's own lines have control
                 /// characters escaped; one that is longer is cut, and ends with "…".
                 #[prost(string, tag = "2")]
