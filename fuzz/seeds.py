@@ -454,7 +454,7 @@ write(
 write("canary", {"a-bird-of-another-feather": b"twirl"})
 
 # Output: the size of the chunks, then bytes, of which LONG stands for a line two bytes short of the longest, EURO for
-# characters of three bytes that end one byte short of it, and TAILS for five bytes that only continue characters.
+# characters of three bytes that end within two bytes of it, and TAILS for five bytes that only continue characters.
 
 LONG, EURO, TAILS = b"\xf8", b"\xf9", b"\xfa"
 

@@ -20,7 +20,7 @@ use crate::grpc::encoding::Encoding;
 use crate::grpc::frame::{self, Deframer};
 use crate::grpc::head::{CONTENT_TYPE_GRPC, GRPC_TIMEOUT, format_timeout};
 use crate::grpc::status::{Code, Status};
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::limits::{ANSWER_BYTES_MAX, SMALL_FRAME_CHARGE, WINDOW_BYTES};
 use crate::proto;
 use crate::transport::Socket;
 use crate::transport::listen::Address;
@@ -67,7 +67,12 @@ impl Channel {
             }
         };
         let socket = before(timeout, connect, timed_out).await.map_err(failed)?;
-        let (requests, connection) = client::handshake(socket).await.map_err(lost)?;
+        let mut builder = client::Builder::new();
+        // What waits for us is bounded by the window, however small its frames are: h2 would else give the connection up when
+        // we take none for a while.
+        builder.initial_window_size(WINDOW_BYTES).initial_connection_window_size(WINDOW_BYTES);
+        builder.data_frame_budget(SMALL_FRAME_CHARGE * WINDOW_BYTES as usize);
+        let (requests, connection) = builder.handshake(socket).await.map_err(lost)?;
         let driver = executor.spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!("the connection ended: {error}");

@@ -69,6 +69,8 @@ pub const FRAME_BYTES_MAX: u32 = 16 << 10;
 pub const HEADER_TABLE_BYTES: u32 = 4 << 10;
 /// Stream items are joined up to this size before they are sent: one DATA frame, one capacity grant.
 pub const BATCH_BYTES: usize = SEND_BUFFER_BYTES;
+/// Between two batches of items that are smaller than that: soon enough for people, and a hundred frames a second at most.
+pub const ITEMS_PAUSE: Duration = Duration::from_millis(10);
 /// What each stream may hold of its answer without being asked: a full send buffer, and a batch that waits.
 pub const STREAM_ANSWER_BYTES: usize = SEND_BUFFER_BYTES + BATCH_BYTES;
 
@@ -83,8 +85,10 @@ pub const PENDING_RESETS_MAX: usize = 32;
 /// Streams that we reset because the peer broke the protocol, over the life of a connection; above it the connection is
 /// closed. An honest peer on a slow machine sends a late frame now and then, and connections last for months.
 pub const ERROR_RESETS_MAX: usize = 1024;
-/// h2's charge for unread small DATA frames, 256 per frame: 1000 of them may wait for us.
-pub const SMALL_FRAME_BUDGET: usize = 256 * 1000;
+/// What h2 charges for an unread small DATA frame.
+pub const SMALL_FRAME_CHARGE: usize = 256;
+/// 1000 of them may wait for us.
+pub const SMALL_FRAME_BUDGET: usize = SMALL_FRAME_CHARGE * 1000;
 
 /// Control frames (PING, SETTINGS, WINDOW_UPDATE, RST_STREAM, unknown …) a peer may send at once …
 pub const CONTROL_FRAMES_BURST: u32 = 1000;
@@ -379,8 +383,9 @@ const _: () = assert!(CELL_NAME_BYTES_MAX == 511);
 
 // Output
 
-/// One item of output: a longer line is split, as container engines do, so that memory does not depend on lines.
-pub const LINE_BYTES_MAX: usize = 16 << 10;
+/// One item of output: a longer line is split, as container engines do, so that memory does not depend on lines. Where none
+/// of it is UTF-8, each byte becomes three, and still fits what a stream may hold.
+pub const LINE_BYTES_MAX: usize = 8 << 10;
 /// What is held of each output of an executable, where it does not say: some thousand lines.
 pub const RING_BYTES: u32 = 64 << 10;
 /// The least and the most that it may ask for.
@@ -434,6 +439,7 @@ const _: () = assert!(LOG_FILE_BYTES_MIN <= LOG_FILE_BYTES && LOG_FILES <= LOG_F
 const _: () = assert!(OUTPUT_LINGER.as_millis() < LOG_FILES_END_TIMEOUT.as_millis());
 const _: () = assert!(RING_BYTES_MIN <= RING_BYTES && RING_BYTES <= RING_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < OUTPUT_READ_BYTES);
+const _: () = assert!(3 * LINE_BYTES_MAX + 1024 <= STREAM_ANSWER_BYTES);
 
 // Ends of executables and cells
 

@@ -1,5 +1,5 @@
 // Made by codegen/ from proto/. Never edit: `cargo run --manifest-path codegen/Cargo.toml` writes it anew.
-// Made from inputs with the fingerprint 8f592092cfe08461.
+// Made from inputs with the fingerprint d02a422fb45111f9.
 
 use std::future::Future;
 use crate::grpc::call::{Answer, Input, Kind};
@@ -1274,7 +1274,8 @@ pub mod aurae {
                 /// Only so many of the items that are held already, the newest of that level. What follows is given in any case.
                 #[prost(uint32, optional, tag = "102")]
                 pub tail_lines: ::core::option::Option<u32>,
-                /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
+                /// Of the items that are held already, only those from then on: seconds since 1970-01-01 00:00 UTC. What follows is given
+                /// in any case.
                 #[prost(int64, optional, tag = "103")]
                 pub since: ::core::option::Option<i64>,
                 /// True: ends with OK after what is held already.
@@ -1314,7 +1315,8 @@ pub mod aurae {
                 /// Only so many of the items that are held already, the newest. What follows is given in any case.
                 #[prost(uint32, optional, tag = "102")]
                 pub tail_lines: ::core::option::Option<u32>,
-                /// Only items from then on: seconds since 1970-01-01 00:00 UTC.
+                /// Of the items that are held already, only those from then on: seconds since 1970-01-01 00:00 UTC. What follows is given
+                /// in any case.
                 #[prost(int64, optional, tag = "103")]
                 pub since: ::core::option::Option<i64>,
                 /// True: ends with OK after what is held already.
@@ -1342,7 +1344,7 @@ pub mod aurae {
                 /// Where the line comes from: "NAME::stdout" or "NAME::stderr" for the executable NAME, "auraed" for the daemon.
                 #[prost(string, tag = "1")]
                 pub channel: ::prost::alloc::string::String,
-                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 16384 bytes arrives
+                /// The line without its newline. Bytes that are not UTF-8 are replaced by U+FFFD. A line longer than 8192 bytes arrives
                 /// in several items, and what an output ends with is a line also without a newline. The daemon's own lines have control
                 /// characters escaped; one that is longer is cut, and ends with "…".
                 #[prost(string, tag = "2")]
@@ -1362,7 +1364,8 @@ pub mod aurae {
                 /// of the other are counted, too.
                 #[prost(uint64, tag = "102")]
                 pub dropped: u64,
-                /// True: the line goes on in the next item of this channel.
+                /// True: the line goes on in the next item of this channel. A line is also split where the daemon holds all that it may,
+                /// and the part of a line that has not ended has to make way.
                 #[prost(bool, tag = "103")]
                 pub partial: bool,
                 /// How severe: of the daemon's log alone.
@@ -1391,7 +1394,8 @@ pub mod aurae {
             /// Says which events are wanted. With nothing set: all that are held, and then those that follow.
             #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
             pub struct ObserveServiceWatchEventsRequest {
-                /// Only events from then on: seconds since 1970-01-01 00:00 UTC.
+                /// Of the events that are held already, only those from then on: seconds since 1970-01-01 00:00 UTC. What follows is given
+                /// in any case.
                 #[prost(int64, optional, tag = "1")]
                 pub since: ::core::option::Option<i64>,
                 /// True: ends with OK after what is held already.

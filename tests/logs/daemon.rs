@@ -217,6 +217,11 @@ impl Stream<'_> {
         smol::block_on(self.client.executor.run(self.items.next()))
     }
 
+    /// The connection goes on, and nobody takes an item.
+    pub fn leave_unread(&self, time: Duration) {
+        smol::block_on(self.client.executor.run(smol::Timer::after(time)));
+    }
+
     pub fn item(&mut self) -> LogItem {
         self.next().expect("it goes on").expect("it does not fail")
     }

@@ -90,6 +90,20 @@ fn a_fast_reader_is_not_held_up_by_one_that_stalls() {
     assert_eq!((count(&items), end), (LINES.into(), Ok(())));
 }
 
+/// Many lines in many frames, which a client's HTTP/2 may take for an attack when nobody takes them.
+#[test]
+fn a_client_that_pauses_keeps_its_connection() {
+    let Some(daemon) = Daemon::start("pauses") else { return };
+    let client = daemon.client();
+    let command = format!("{}; for n in $(seq 600); do echo $n; sleep 0.002; done", daemon.gate());
+    client.start("job", &command);
+    let stream = client.follow(named("job"));
+    daemon.go();
+    stream.leave_unread(Duration::from_secs(3));
+    let (items, end) = stream.rest();
+    assert_eq!((count(&items), end), (600, Ok(())));
+}
+
 /// Each costs what `limits` says of a stream, and no more; and what it took comes back.
 #[test]
 fn a_thousand_followers_that_stall_take_what_the_limits_say() {

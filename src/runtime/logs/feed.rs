@@ -25,6 +25,10 @@ struct Shelf {
     /// That the rings take together, and may take.
     bytes: usize,
     limit: usize,
+    /// Of that, the rings of feeds that block.
+    blocking: usize,
+    /// No sequence that was ever given is as large.
+    next: u64,
 }
 
 /// What one source has written, the newest part of it.
@@ -131,14 +135,19 @@ pub struct Follower {
 
 impl Default for Logs {
     fn default() -> Self {
-        Self(Mutex::new(Shelf { feeds: Numbered::default(), age: 0, bytes: 0, limit: LOG_MEMORY_BYTES }))
+        Self::of(LOG_MEMORY_BYTES)
     }
 }
 
 impl Logs {
-    /// Feeds that take `limit` bytes together, and at most one read more.
+    /// Feeds that take `limit` bytes together. Beyond that, each whose writer waits for a reader may have two blocks.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Shelf { feeds: Numbered::default(), age: 0, bytes: 0, limit })))
+        Arc::new(Self::of(limit))
+    }
+
+    fn of(limit: usize) -> Self {
+        let feeds = Numbered::default();
+        Self(Mutex::new(Shelf { feeds, age: 0, bytes: 0, limit, blocking: 0, next: 0 }))
     }
 
     /// That all feeds take.
@@ -155,8 +164,9 @@ impl Logs {
 impl Feed {
     /// One that holds `ring_bytes` of each output, and whose writer waits for readers if it `blocks`.
     pub fn new(logs: &Arc<Logs>, ring_bytes: usize, blocks: bool) -> Arc<Self> {
-        // Where the clock is right, no sequence is given twice, neither to the next of the name nor by the next daemon.
-        let first = u64::try_from(unix_ns() / 1000).unwrap_or_default().max(1);
+        let mut shelf = logs.shelf();
+        // No sequence is given twice: not to the next of the name, and where the clock is right, not by the next daemon.
+        let first = u64::try_from(unix_ns() / 1000).unwrap_or_default().max(1).max(shelf.next);
         let state = State {
             rings: [Ring::new(ring_bytes), Ring::new(ring_bytes)],
             blocks,
@@ -167,26 +177,22 @@ impl Feed {
             followers: Numbered::default(),
             waits: [false; 2],
         };
-        let id = logs.shelf().feeds.add(Box::new(state));
+        let id = shelf.feeds.add(Box::new(state));
+        drop(shelf);
         Arc::new(Self { logs: Arc::clone(logs), id, changed: Event::new(), room: Event::new() })
     }
 
     /// Adds what an output has given, line by line. Answers how many bytes were taken: all, unless the feed blocks; then
     /// listen to [`Feed::room`].
     pub fn write(&self, channel: Channel, output: &[u8]) -> usize {
-        let taken = self.with(|state, budget| {
-            let time = unix_ns();
-            let mut writer = Writer { state, budget, channel, time };
-            lines::cut(output, &mut writer)
-        });
+        let taken = self.with_writer(channel, |writer| lines::cut(output, writer));
         self.changed.notify(usize::MAX);
         taken.unwrap_or(output.len())
     }
 
     /// An output has come to its end, and so has its last line.
     pub fn end_line(&self, channel: Channel) {
-        self.with(|state, budget| {
-            let mut writer = Writer { state, budget, channel, time: unix_ns() };
+        self.with_writer(channel, |writer| {
             if writer.ring().is_open() {
                 writer.end(false);
             }
@@ -194,12 +200,11 @@ impl Feed {
         self.changed.notify(usize::MAX);
     }
 
-    /// Adds one item as it is, whatever bytes it has, for a source of one output. Answers its sequence.
+    /// Adds one item as it is, whatever bytes it has, for a source of one output.
     ///
     /// Those who follow are told by [`Feed::tell`], without any lock.
     pub fn put(&self, bytes: &[u8]) {
-        self.with(|state, budget| {
-            let mut writer = Writer { state, budget, channel: Channel::Stdout, time: unix_ns() };
+        self.with_writer(Channel::Stdout, |writer| {
             writer.extend(bytes);
             writer.end(false);
         });
@@ -212,17 +217,17 @@ impl Feed {
 
     /// Somebody will write, who says when that is over with [`Feed::writer_gone`].
     pub fn add_writer(&self) {
-        self.with(|state, _| state.writers += 1);
+        self.with(|state| state.writers += 1);
     }
 
     pub fn writer_gone(&self) {
-        self.with(|state, _| state.writers -= 1);
+        self.with(|state| state.writers -= 1);
         self.changed.notify(usize::MAX);
     }
 
     /// There will be no other writer. Those who follow are told with [`Feed::tell`].
     pub fn end(&self) {
-        self.with(|state, _| state.ended = true);
+        self.with(|state| state.ended = true);
     }
 
     /// Becomes ready when there is more to read. To miss nothing, call this first and read second.
@@ -243,10 +248,13 @@ impl Feed {
     }
 
     /// `None` when the feed is about to go, and nobody can tell the difference.
-    fn with<T>(&self, change: impl FnOnce(&mut State, &mut Budget<'_>) -> T) -> Option<T> {
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Option<T> {
+        self.logs.shelf().feeds.get_mut(self.id).map(|state| change(state))
+    }
+
+    fn with_writer<T>(&self, channel: Channel, write: impl FnOnce(&mut Writer<'_>) -> T) -> Option<T> {
         let mut shelf = self.logs.shelf();
-        let Shelf { feeds, age, bytes, limit, .. } = &mut *shelf;
-        let result = change(feeds.get_mut(self.id)?, &mut Budget { age, bytes, limit: *limit });
+        let result = write(&mut shelf.writer(self.id, channel)?);
         shelf.make_way();
         Some(result)
     }
@@ -255,14 +263,31 @@ impl Feed {
 impl Drop for Feed {
     fn drop(&mut self) {
         let mut shelf = self.logs.shelf();
-        let gone = shelf.feeds.remove(self.id);
-        shelf.bytes -= gone.iter().flat_map(|state| &state.rings).map(Ring::bytes).sum::<usize>();
+        let Some(gone) = shelf.feeds.remove(self.id) else { return };
+        let bytes: usize = gone.rings.iter().map(Ring::bytes).sum();
+        shelf.bytes -= bytes;
+        shelf.blocking -= if gone.blocks { bytes } else { 0 };
+        // It may be megabytes that are freed next.
+        drop(shelf);
     }
 }
 
 impl Follower {
     pub fn feed(&self) -> &Arc<Feed> {
         &self.feed
+    }
+
+    /// How many bytes there are to read, about; or `None` when there will be no more.
+    pub fn bytes_left(&self) -> Option<usize> {
+        let mut shelf = self.feed.logs.shelf();
+        let state = shelf.feeds.get_mut(self.feed.id)?;
+        if state.ended && state.writers == 0 {
+            return None;
+        }
+        let State { rings, followers, .. } = &mut **state;
+        let reader = followers.get_mut(self.id)?;
+        let bytes = |channel: Channel| rings[channel as usize].bytes_behind(&reader.places[channel as usize]);
+        Some(reader.want.channels().map(bytes).sum())
     }
 
     /// Gives the next items to `take`, one after the other, until it breaks: the item with which it does has been taken.
@@ -305,18 +330,19 @@ impl Drop for Follower {
 }
 
 impl Shelf {
+    fn writer(&mut self, id: u64, channel: Channel) -> Option<Writer<'_>> {
+        let Self { feeds, age, bytes, limit, blocking, next } = self;
+        let budget = Budget { age, bytes, blocking, next, limit: *limit };
+        Some(Writer { state: feeds.get_mut(id)?, budget, channel, time: unix_ns() })
+    }
+
     /// Drops the oldest blocks until all take no more than they may, but none for which a writer waits.
     fn make_way(&mut self) {
         while self.bytes > self.limit {
             let oldest = |(id, state): &(u64, Box<State>)| Some((state.oldest()?, *id));
-            let Some(((_, channel), id)) =
-                self.feeds.iter().filter_map(oldest).min_by_key(|((age, _), _)| *age)
-            else {
-                return;
-            };
-            let Some(state) = self.feeds.get_mut(id) else { return };
-            let mut budget = Budget { age: &mut self.age, bytes: &mut self.bytes, limit: self.limit };
-            let mut writer = Writer { state, budget: &mut budget, channel, time: unix_ns() };
+            let oldest = self.feeds.iter().filter_map(oldest).min_by_key(|((age, _), _)| *age);
+            let Some(((_, channel), id)) = oldest else { return };
+            let Some(mut writer) = self.writer(id, channel) else { return };
             if writer.ring().oldest_is_open() {
                 // Its line is split here, so that its bytes are an item that can be counted.
                 writer.end(true);
@@ -332,46 +358,79 @@ impl State {
             return Err(NoSuchSequence { asked, next: self.next });
         }
         let from = range.from.unwrap_or_default().max(self.first);
-        let places = [self.rings[0].oldest(), self.rings[1].oldest()];
-        let until = range.no_follow.then(|| self.rings.each_ref().map(|ring| ring.records().0));
-        let mut reader = Reader { want: Want::Both, places, expected: from, dropped: 0, until };
-        reader.skip_while(&self.rings, |item| item.sequence < from);
+        let mut expected = from;
+        let mut places = self.rings.each_ref().map(Ring::oldest);
+        self.seek(Want::Both, &mut places, |stamp| stamp.sequence < from);
         let mut gone = match range.from {
             // Over both outputs, as sequences are.
-            Some(_) if from > self.first => (self.next - from).saturating_sub(reader.left(&self.rings)),
+            Some(_) if from > self.first => (self.next - from).saturating_sub(self.left(Want::Both, &places)),
             _ => want.channels().map(|channel| self.rings[channel as usize].records().1).sum(),
         };
-        reader.want = want;
         let last_gone = |channel: Channel| self.rings[channel as usize].last_gone();
         let lost_since =
             |is_so: &dyn Fn(&Stamp) -> bool| want.channels().filter_map(last_gone).any(|last| is_so(&last));
         let mut is_whole = !lost_since(&|last| last.sequence >= from);
-        let mut expected = from;
         if let Some(since) = range.since {
-            let skipped = reader.skip_while(&self.rings, |item| item.time < since);
+            let passed = self.seek(want, &mut places, |stamp| stamp.time < since);
             let older = want.channels().filter_map(last_gone).filter(|last| last.time < since);
-            let behind = older.map(|last| last.sequence + 1).max().unwrap_or_default();
-            expected = expected.max(skipped).max(behind);
+            let before = older.map(|last| last.sequence + 1).max().unwrap_or_default();
+            expected = expected.max(passed).max(before);
             is_whole |= !lost_since(&|last| last.time >= since);
         }
         if let Some(tail) = range.tail.map(u64::from) {
-            let left = reader.left(&self.rings);
-            let mut surplus = 0..left.saturating_sub(tail);
-            let skipped = reader.skip_while(&self.rings, |_| surplus.next().is_some());
+            let left = self.left(want, &places);
+            let cut = self.newest(want, &places, from, tail);
+            self.seek(want, &mut places, |stamp| stamp.sequence < cut);
             // Of those that are missing, no more than were asked for.
-            let newest = if left > tail { skipped } else { self.next.saturating_sub(tail) };
-            expected = expected.max(newest);
+            expected = expected.max(cut).max(self.next.saturating_sub(tail));
             gone = gone.min(tail.saturating_sub(left));
         }
-        reader.expected = expected;
-        reader.dropped = if is_whole { 0 } else { gone };
-        Ok(reader)
+        let until = range.no_follow.then(|| self.rings.each_ref().map(|ring| ring.records().0));
+        let dropped = if is_whole { 0 } else { gone };
+        Ok(Reader { want, places, expected, dropped, until })
     }
 
-    /// Somebody for whom the writer would wait has not read all of the oldest block of this output.
+    /// Moves the places behind all items that are `before` something. Answers the sequence behind the last of them, if there
+    /// is one, or 0.
+    fn seek(&self, want: Want, places: &mut [Place; 2], before: impl Fn(&Stamp) -> bool) -> u64 {
+        let mut behind = 0;
+        for channel in want.channels() {
+            let (place, passed) = self.rings[channel as usize].seek(places[channel as usize], &before);
+            places[channel as usize] = place;
+            behind = behind.max(passed.map_or(0, |stamp| stamp.sequence + 1));
+        }
+        behind
+    }
+
+    /// The smallest sequence, not before `from`, from which on there are no more than `tail` items.
+    fn newest(&self, want: Want, places: &[Place; 2], from: u64, tail: u64) -> u64 {
+        let (mut low, mut high) = (from, self.next);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut places = *places;
+            self.seek(want, &mut places, |stamp| stamp.sequence < middle);
+            if self.left(want, &places) <= tail {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    /// How many items there are to read.
+    fn left(&self, want: Want, places: &[Place; 2]) -> u64 {
+        let left =
+            |channel: Channel| self.rings[channel as usize].records().0 - places[channel as usize].records;
+        want.channels().map(left).sum()
+    }
+
+    /// Somebody for whom the writer would wait has not read all of the oldest block of this output. Nobody waits for those
+    /// who only want what is there.
     fn is_needed(&self, channel: Channel) -> bool {
         let ring = &self.rings[channel as usize];
-        let mut readers = self.followers.iter().filter(|(_, reader)| reader.want.has(channel));
+        let follows = |reader: &Reader| reader.want.has(channel) && reader.until.is_none();
+        let mut readers = self.followers.iter().filter(|(_, reader)| follows(reader));
         self.blocks && readers.any(|(_, reader)| ring.needs_oldest(&reader.places[channel as usize]))
     }
 
@@ -410,19 +469,8 @@ impl Reader {
             Want::Both => sequence.saturating_sub(self.expected),
             Want::Only(_) => std::mem::take(&mut self.dropped),
         };
-        self.expected = sequence + 1;
+        self.expected = self.expected.max(sequence + 1);
         Some(Item { channel, bytes, partial, sequence, time, dropped })
-    }
-
-    /// Skips the first items that are as said. Answers the sequence behind the last of them, if there is one, or 0.
-    fn skip_while(&mut self, rings: &[Ring; 2], mut is_so: impl FnMut(&Item<'_>) -> bool) -> u64 {
-        let (mut places, mut behind) = (self.places, 0);
-        while let Some(item) = self.next(rings).filter(&mut is_so) {
-            behind = item.sequence + 1;
-            places = self.places;
-        }
-        self.places = places;
-        behind
     }
 
     /// How many are missing behind the last item that was given, when there is no other.
@@ -432,13 +480,6 @@ impl Reader {
             Want::Both => end.saturating_sub(self.expected),
             Want::Only(_) => self.dropped,
         }
-    }
-
-    /// How many items there are to read.
-    fn left(&self, rings: &[Ring; 2]) -> u64 {
-        let left =
-            |channel: Channel| rings[channel as usize].records().0 - self.places[channel as usize].records;
-        self.want.channels().map(left).sum()
     }
 }
 
@@ -456,18 +497,20 @@ impl Want {
 struct Budget<'a> {
     age: &'a mut u64,
     bytes: &'a mut usize,
+    blocking: &'a mut usize,
+    next: &'a mut u64,
     limit: usize,
 }
 
 /// Writes lines into one ring of a feed.
-struct Writer<'a, 'b> {
+struct Writer<'a> {
     state: &'a mut State,
-    budget: &'a mut Budget<'b>,
+    budget: Budget<'a>,
     channel: Channel,
     time: i64,
 }
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     fn ring(&mut self) -> &mut Ring {
         &mut self.state.rings[self.channel as usize]
     }
@@ -475,10 +518,11 @@ impl Writer<'_, '_> {
     fn drop_oldest(&mut self) {
         let free = self.ring().drop_oldest();
         *self.budget.bytes -= free;
+        *self.budget.blocking -= if self.state.blocks { free } else { 0 };
     }
 }
 
-impl Sink for Writer<'_, '_> {
+impl Sink for Writer<'_> {
     fn open_bytes(&self) -> usize {
         self.state.rings[self.channel as usize].open_bytes()
     }
@@ -487,12 +531,15 @@ impl Sink for Writer<'_, '_> {
         let ring = &mut self.state.rings[self.channel as usize];
         let before = ring.bytes();
         ring.extend(bytes, self.budget.age);
-        *self.budget.bytes += ring.bytes() - before;
+        let more = ring.bytes() - before;
+        *self.budget.bytes += more;
+        *self.budget.blocking += if self.state.blocks { more } else { 0 };
     }
 
     fn end(&mut self, partial: bool) {
         let stamp = Stamp { sequence: self.state.next, time: self.time };
         self.state.next += 1;
+        *self.budget.next = self.state.next.max(*self.budget.next);
         self.ring().end(stamp, partial);
         while self.ring().is_over() && !self.state.is_needed(self.channel) {
             self.drop_oldest();
@@ -500,9 +547,10 @@ impl Sink for Writer<'_, '_> {
     }
 
     fn begin(&mut self) -> ControlFlow<()> {
-        let over = *self.budget.bytes >= self.budget.limit;
+        // At most half of the budget is kept from all others. Each may have a block whatever the others take, so that it goes
+        // on.
+        let over = *self.budget.blocking >= self.budget.limit / 2;
         let ring = self.ring();
-        // Each may have a block whatever the others take, so that it goes on.
         let is_full = ring.is_full() || (over && ring.blocks() > 1);
         let waits = is_full && self.state.is_needed(self.channel);
         self.state.waits[self.channel as usize] = waits;

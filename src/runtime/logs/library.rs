@@ -29,7 +29,7 @@ pub struct Library(Arc<Path>);
 /// The files of both outputs of a run. What had to be made for them goes again with this, unless it is kept.
 #[derive(Debug)]
 pub struct LogFiles {
-    files: [LogFile; 2],
+    files: [Box<LogFile>; 2],
     made: Made,
 }
 
@@ -80,7 +80,7 @@ impl Library {
             let name = file_name(executable, channel);
             LogFile::open(Place { library: self.clone(), cell: cell.clone(), name }, bounds, &mut made)
         };
-        let files = [open(Channel::Stdout)?, open(Channel::Stderr)?];
+        let files = [open(Channel::Stdout)?, open(Channel::Stderr)?].map(Box::new);
         Ok(LogFiles { files, made })
     }
 }
@@ -94,7 +94,7 @@ impl LogFiles {
     /// The same, and gives them away.
     pub fn keep(mut self) -> [Box<LogFile>; 2] {
         self.stay();
-        self.files.map(Box::new)
+        self.files
     }
 }
 

@@ -211,6 +211,35 @@ impl Ring {
                 && self.blocks.front().is_some_and(|block| place.offset < block.bytes.len()))
     }
 
+    /// The place behind those records that are `before` something; they come first. With the stamp of the last of them. After
+    /// [`Ring::catch_up`].
+    pub fn seek(&self, mut place: Place, before: impl Fn(&Stamp) -> bool) -> (Place, Option<Stamp>) {
+        let mut passed = None;
+        let mut start = self.oldest();
+        // Whole blocks, so that it does not take as long as there are records. The last may have one that has not ended.
+        for block in self.blocks.iter().take(self.blocks.len().saturating_sub(1)) {
+            if !before(&block.last) {
+                break;
+            }
+            let end = Place { block: start.block + 1, offset: 0, records: start.records + block.records };
+            if start.block >= place.block {
+                (place, passed) = (end, Some(block.last));
+            }
+            start = end;
+        }
+        while let Some((record, behind)) = self.record(place).filter(|(record, _)| before(&record.stamp)) {
+            (place, passed) = (behind, Some(record.stamp));
+        }
+        (place, passed)
+    }
+
+    /// How many bytes there are behind a place, their headers included.
+    pub fn bytes_behind(&self, place: &Place) -> usize {
+        let skipped = usize::try_from(place.block.saturating_sub(self.front)).unwrap_or(usize::MAX);
+        let blocks: usize = self.blocks.iter().skip(skipped).map(|block| block.bytes.len()).sum();
+        blocks - if place.block < self.front { 0 } else { place.offset.min(blocks) }
+    }
+
     /// The record behind a place, and the place behind it. After [`Ring::catch_up`].
     pub fn record(&self, place: Place) -> Option<(Record<'_>, Place)> {
         let index = usize::try_from(place.block.checked_sub(self.front)?).ok()?;

@@ -129,6 +129,8 @@ fn parse_log(policy: LogPolicy, bad: &mut Violations) -> runtime::LogPolicy {
         Err(_) => {
             let why = format!("{} is unknown; accepted: 0 to 3, ring, block and file", policy.mode);
             bad.add("executable.log.mode", &why);
+            // They may be meant, and wrong, too.
+            parse_files(&policy, bad);
         }
     }
     if mode.is_ok_and(|mode| mode != LogMode::File) {
@@ -237,5 +239,31 @@ mod tests {
             violations[0].description.contains("there are 100000; accepted: at most 16"),
             "{violations:?}"
         );
+    }
+
+    #[test]
+    fn a_policy_is_told_all_that_is_wrong_with_it() {
+        let fields = |policy| {
+            let request = request(|_, executable| {
+                executable.command = "true".to_owned();
+                executable.log = Some(policy);
+            });
+            let fields = parse_start(request).map_err(|status| status.violations());
+            fields
+                .map(drop)
+                .map_err(|bad| bad.into_iter().map(|violation| violation.field).collect::<Vec<_>>())
+        };
+        let all = LogPolicy {
+            mode: 9,
+            ring_bytes: Some(1),
+            file_bytes_max: Some(1),
+            file_count_max: Some(1000),
+            file_age_seconds_max: Some(0),
+        };
+        let names = ["mode", "file_bytes_max", "file_count_max", "file_age_seconds_max", "ring_bytes"];
+        assert_eq!(fields(all), Err(names.map(|name| format!("executable.log.{name}")).to_vec()));
+        let ring = LogPolicy { file_count_max: Some(1), ..LogPolicy::default() };
+        assert_eq!(fields(ring), Err(vec!["executable.log.file_count_max".to_owned()]));
+        assert_eq!(fields(LogPolicy { mode: LogMode::File.into(), ..ring }), Ok(()));
     }
 }

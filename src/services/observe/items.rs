@@ -10,11 +10,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use event_listener::EventListener;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
+use smol::Timer;
 use smol::future::FutureExt;
 use smol::stream::Stream;
 
 use crate::grpc::status::{Code, Status};
-use crate::limits::BATCH_BYTES;
+use crate::limits::{BATCH_BYTES, ITEMS_PAUSE};
 use crate::proto::Answers;
 use crate::runtime::logs::{Follower, Item, Progress};
 
@@ -27,7 +28,15 @@ pub type Encode = Box<dyn Fn(Item<'_>, &mut BytesMut) -> bool + Send>;
 /// The items of a feed, to its end. That is OK, or DATA_LOSS when the last items are missing: there is none left to say so.
 pub fn answers<T: Message + 'static>(follower: Follower, encode: Encode) -> Answers<T> {
     let (batch, lengths) = (BytesMut::new(), VecDeque::new());
-    Answers::encoded(Box::pin(Reading { follower, encode, batch, lengths, dropped: 0, changes: None }))
+    Answers::encoded(Box::pin(Reading {
+        follower,
+        encode,
+        batch,
+        lengths,
+        dropped: 0,
+        changes: None,
+        pause: None,
+    }))
 }
 
 struct Reading {
@@ -40,6 +49,8 @@ struct Reading {
     /// Missing before the next that is wanted.
     dropped: u64,
     changes: Option<EventListener>,
+    /// Runs after a batch that was small.
+    pause: Option<Timer>,
 }
 
 impl Stream for Reading {
@@ -51,14 +62,17 @@ impl Stream for Reading {
             if let Some(length) = reading.lengths.pop_front() {
                 return Poll::Ready(Some(Ok(reading.batch.split_to(length).freeze())));
             }
-            if let Some(changes) = &mut reading.changes {
-                ready!(changes.poll(cx));
-            }
+            ready!(reading.poll_news(cx));
             // Before the look, so that no change comes between.
             let changes = reading.follower.feed().changes();
+            if reading.is_pausing() {
+                reading.changes = Some(changes);
+                continue;
+            }
             let progress = reading.read_batch();
             let is_empty = reading.lengths.is_empty();
             reading.changes = (is_empty && progress == Progress::Drained).then_some(changes);
+            reading.pause = (!is_empty && progress == Progress::Drained).then(|| Timer::after(ITEMS_PAUSE));
             match progress {
                 Progress::Ended if is_empty => return Poll::Ready(reading.end(0)),
                 Progress::Lost(items) if is_empty => return Poll::Ready(reading.end(items)),
@@ -69,6 +83,24 @@ impl Stream for Reading {
 }
 
 impl Reading {
+    /// Ready when there may be something to give: at a change, at the end of a pause, and if nothing is waited for.
+    fn poll_news(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_over = self.pause.as_mut().is_some_and(|pause| pause.poll(cx).is_ready());
+        if is_over {
+            self.pause = None;
+        }
+        match &mut self.changes {
+            Some(changes) if !is_over => changes.poll(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Whether it is too early to give a little more: what comes meanwhile travels with it. Many small frames cost both sides
+    /// more, and some clients close a connection with some hundred of them unread.
+    fn is_pausing(&self) -> bool {
+        self.pause.is_some() && self.follower.bytes_left().is_some_and(|bytes| bytes < TAKEN_BYTES)
+    }
+
     /// What is given when there is nothing more.
     fn end(&self, lost: u64) -> Option<Result<Bytes, Status>> {
         let lost = self.dropped + lost;
@@ -119,5 +151,65 @@ pub fn put_number(field: u32, number: u64, message: &mut impl BufMut) {
     if number != 0 {
         encode_key(field, WireType::Varint, message);
         encode_varint(number, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use smol::future::{block_on, poll_once};
+    use smol::stream::StreamExt;
+
+    use super::*;
+    use crate::runtime::logs::{Channel, Feed, Logs, Range, Want};
+
+    /// Each item is its bytes.
+    fn reading(feed: &std::sync::Arc<Feed>) -> Reading {
+        let follower = feed.follow(Want::Both, Range::default()).expect("it is there");
+        let encode = Box::new(|item: Item<'_>, message: &mut BytesMut| {
+            message.put_slice(item.bytes);
+            true
+        });
+        let (batch, lengths) = (BytesMut::new(), VecDeque::new());
+        Reading { follower, encode, batch, lengths, dropped: 0, changes: None, pause: None }
+    }
+
+    fn now(reading: &mut Reading) -> Option<Bytes> {
+        block_on(poll_once(reading.next())).map(|item| item.expect("it goes on").expect("no error"))
+    }
+
+    #[test]
+    fn a_little_waits_for_more_and_much_does_not() {
+        let feed = Feed::new(&Logs::new(1 << 20), 64 << 10, false);
+        let mut reading = reading(&feed);
+        feed.write(Channel::Stdout, b"first\n");
+        assert_eq!(now(&mut reading).as_deref(), Some(&b"first"[..]), "the first at once");
+        assert_eq!(now(&mut reading), None);
+        feed.write(Channel::Stdout, b"second\n");
+        assert_eq!(now(&mut reading), None, "too early");
+        feed.write(Channel::Stdout, &[b'x'; TAKEN_BYTES - 1]);
+        feed.write(Channel::Stdout, b"\n");
+        assert_eq!(now(&mut reading).as_deref(), Some(&b"second"[..]), "enough has come");
+        assert!(now(&mut reading).is_some());
+
+        feed.write(Channel::Stdout, b"later\n");
+        let begun = std::time::Instant::now();
+        let later = block_on(reading.next()).expect("it goes on").expect("no error");
+        assert_eq!(&later[..], b"later");
+        assert!(begun.elapsed() < Duration::from_secs(5), "the pause ends, also without another change");
+    }
+
+    #[test]
+    fn the_end_does_not_wait() {
+        let feed = Feed::new(&Logs::new(1 << 20), 64 << 10, false);
+        let mut reading = reading(&feed);
+        feed.write(Channel::Stdout, b"first\n");
+        assert!(now(&mut reading).is_some());
+        feed.write(Channel::Stdout, b"last\n");
+        feed.end();
+        feed.tell();
+        assert!(now(&mut reading).is_some());
+        assert!(matches!(block_on(poll_once(reading.next())), Some(None)));
     }
 }

@@ -64,12 +64,12 @@ fn numbered(numbers: std::ops::Range<u32>) -> Vec<u8> {
 }
 
 fn next(feed: &Feed) -> u64 {
-    feed.with(|state, _| state.next).expect("it is there")
+    feed.with(|state| state.next).expect("it is there")
 }
 
 /// Items of one output that there have ever been.
 fn written(feed: &Feed, channel: Channel) -> u64 {
-    feed.with(|state, _| state.rings[channel as usize].records().0).expect("it is there")
+    feed.with(|state| state.rings[channel as usize].records().0).expect("it is there")
 }
 
 #[test]
@@ -229,6 +229,78 @@ fn the_slowest_reader_counts_until_it_leaves() {
     drop(errors);
 }
 
+/// Else one who stalls would take the budget from all, and what they write would make way before anybody saw it.
+#[test]
+fn who_is_waited_for_keeps_no_more_than_half_of_the_budget() {
+    let logs = Logs::new(64 << 10);
+    let (kept, other) = (Feed::new(&logs, 1 << 20, true), Feed::new(&logs, 16 << 10, false));
+    let _stalled = all(&kept);
+    let output = numbered(0..2000);
+    let taken = kept.write(Channel::Stdout, &output);
+    assert!(taken < output.len() && logs.bytes() <= (32 << 10) + (16 << 10), "{taken}: {}", logs.bytes());
+    let mut reader = all(&other);
+    for number in 0..100 {
+        other.write(Channel::Stdout, &numbered(number..number + 1));
+        assert_eq!(lines(&mut reader).len(), 1, "line {number} is seen");
+    }
+}
+
+#[test]
+fn nobody_waits_for_those_who_only_want_what_is_there() {
+    let feed = feed(true);
+    feed.write(Channel::Stdout, &numbered(0..10));
+    let _stalled = follow(&feed, Want::Both, Range { no_follow: true, ..Range::default() });
+    let output = numbered(10..1000);
+    assert_eq!(feed.write(Channel::Stdout, &output), output.len());
+}
+
+#[test]
+fn sequences_of_what_comes_later_are_larger_however_much_was_written() {
+    let logs = logs();
+    let first = Feed::new(&logs, 4 << 10, false);
+    let begun = next(&first);
+    // More than microseconds have passed.
+    let lines = vec![b'\n'; 1 << 20];
+    (0..4).for_each(|_| assert_eq!(first.write(Channel::Stdout, &lines), lines.len()));
+    let last = next(&first);
+    assert_eq!(last - begun, 4 << 20);
+    drop(first);
+    assert!(next(&Feed::new(&logs, 4 << 10, false)) >= last);
+}
+
+/// To find a place takes as long as there are blocks, not records: it happens under the lock of all.
+#[test]
+fn a_place_is_found_in_a_large_ring_as_by_counting() {
+    let feed = Feed::new(&Logs::new(4 << 20), 1 << 20, false);
+    for number in 0..10_000 {
+        let channel = if number % 7 == 0 { Channel::Stderr } else { Channel::Stdout };
+        feed.write(channel, &numbered(number..number + 1));
+    }
+    for want in [Want::Both, Want::Only(Channel::Stdout), Want::Only(Channel::Stderr)] {
+        let held = lines(&mut follow(&feed, want, Range::default()));
+        for tail in [0, 1, 2, 70, 71, 1000, held.len() as u32, u32::MAX] {
+            let newest = lines(&mut follow(&feed, want, Range { tail: Some(tail), ..Range::default() }));
+            let skipped = held.len().saturating_sub(tail as usize);
+            assert_eq!(newest, held[skipped..], "{want:?}, the last {tail}");
+        }
+        for back in [0, 1, 500, 5000] {
+            let from = Some(next(&feed) - back);
+            let resumed = follow(&feed, want, Range { from, ..Range::default() });
+            let count = lines(&mut { resumed }).len() as u64;
+            let share = match want {
+                Want::Both => back,
+                Want::Only(Channel::Stderr) => {
+                    (10_000 - back..10_000).filter(|number| number % 7 == 0).count() as u64
+                }
+                Want::Only(Channel::Stdout) => {
+                    (10_000 - back..10_000).filter(|number| number % 7 != 0).count() as u64
+                }
+            };
+            assert_eq!(count, share, "{want:?}, from {back} before the next");
+        }
+    }
+}
+
 #[test]
 fn a_line_that_has_not_ended_makes_way_as_one_that_is_counted() {
     let logs = Logs::new(1 << 10);
@@ -299,7 +371,7 @@ impl Side {
         };
         // In this order: what it is to read stays from now on, where it is waited for.
         let follower = follow(feed, want, Range::default());
-        let start = feed.with(|state, _| gone(state)).expect("it is there");
+        let start = feed.with(|state| gone(state)).expect("it is there");
         Self { follower, want, got: Got::default(), start }
     }
 
