@@ -151,6 +151,7 @@ fn open_cells(config: &Config) -> Result<Cells, String> {
 struct Daemon {
     vitals: Arc<Vitals>,
     supervisor: Supervisor,
+    log: Arc<Feed>,
     events: Arc<EventLog>,
     server: Arc<Server<Api>>,
     stop: StopOrder,
@@ -183,17 +184,19 @@ impl Daemon {
             Box::pin(async move { probed.is_healthy().await })
         })));
         let (order, stop) = Stop::new();
-        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log, events.feed().clone()));
+        let api = Api(Services::new(vitals.clone(), supervisor.clone(), log.clone(), events.feed().clone()));
         let server = Server::new(api, &EXECUTOR, stop, Timeouts::default());
-        Self { vitals, supervisor, events, server, stop: order }
+        Self { vitals, supervisor, log, events, server, stop: order }
     }
 
     async fn until_stopped(self, mut signals: Signals) -> Result<(), String> {
         let signal = signals.next().await;
         log::info!("{signal}: stopping; once more to cut it short");
-        let Self { vitals, supervisor, events, server, stop } = self;
+        let Self { vitals, supervisor, log, events, server, stop } = self;
         // Before streams are ended: whoever watches is given it.
         events.daemon_stopping();
+        log.hurry();
+        events.feed().hurry();
         vitals.shut_down();
         supervisor.shut_down();
         drop(stop);

@@ -159,13 +159,20 @@ impl Captures {
         file
     }
 
-    /// Reads once. With all of it if that is wanted, else with what there was no room for, if anything.
+    /// Reads what the pipe has, in small steps where a source reads little at once. With all of one step if that is wanted, else
+    /// with what there was no room for, if anything.
     fn read(&self, source: &Source, all: bool) -> io::Result<(Read, Vec<u8>)> {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         buffer.resize(OUTPUT_READ_BYTES, 0);
-        let (read, rest) = source.read(&mut buffer)?;
-        let begin = if all { 0 } else { rest.start };
-        Ok((read, buffer[begin..rest.end].to_vec()))
+        let mut steps = OUTPUT_READ_BYTES.div_ceil(source.read_bytes());
+        loop {
+            let (read, rest) = source.read(&mut buffer)?;
+            steps -= 1;
+            if all || read != Read::Bytes || !rest.is_empty() || steps == 0 {
+                let begin = if all { 0 } else { rest.start };
+                return Ok((read, buffer[begin..rest.end].to_vec()));
+            }
+        }
     }
 }
 

@@ -105,6 +105,11 @@ impl Source {
         &self.feed
     }
 
+    /// How much is read at once, at most.
+    pub fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
     /// Reads what the pipe has, as far as the buffer, which is scratch space, has room for it, and writes it to the feed.
     /// Answers also where in the buffer lies what was not taken, and is to be written when there is room.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<(Read, Range<usize>)> {

@@ -54,6 +54,8 @@ struct State {
     writers: usize,
     /// … because the source has ended.
     ended: bool,
+    /// Those who follow are not to wait for more.
+    hurried: bool,
     followers: Numbered<Reader>,
     /// The writer of this output waits for a follower to read.
     waits: [bool; 2],
@@ -174,6 +176,7 @@ impl Feed {
             next: first,
             writers: 0,
             ended: false,
+            hurried: false,
             followers: Numbered::default(),
             waits: [false; 2],
         };
@@ -230,6 +233,12 @@ impl Feed {
         self.with(|state| state.ended = true);
     }
 
+    /// From now on, those who follow give what there is at once: their streams are about to be cut.
+    pub fn hurry(&self) {
+        self.with(|state| state.hurried = true);
+        self.tell();
+    }
+
     /// Becomes ready when there is more to read. To miss nothing, call this first and read second.
     pub fn changes(&self) -> EventListener {
         self.changed.listen()
@@ -277,11 +286,11 @@ impl Follower {
         &self.feed
     }
 
-    /// How many bytes there are to read, about; or `None` when there will be no more.
+    /// How many bytes there are to read, about; or `None` when they should not wait for more.
     pub fn bytes_left(&self) -> Option<usize> {
         let mut shelf = self.feed.logs.shelf();
         let state = shelf.feeds.get_mut(self.feed.id)?;
-        if state.ended && state.writers == 0 {
+        if state.hurried || (state.ended && state.writers == 0) {
             return None;
         }
         let State { rings, followers, .. } = &mut **state;
