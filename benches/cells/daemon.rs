@@ -85,20 +85,19 @@ impl Daemon {
         self.answer(CellServiceClient::new(&self.channel).wait(&request));
     }
 
-    /// Reads the output of these executables of a cell at once, to their ends; calls `ready` when all streams have begun.
-    /// Gives how many items came, and how many were dropped.
-    pub fn read_all(
-        &self,
-        cell: &str,
-        executables: impl Iterator<Item = String>,
-        ready: impl FnOnce(),
-    ) -> (u64, u64) {
+    /// The streams of these executables of a cell, of which nothing is taken yet.
+    pub fn follow(&self, cell: &str, executables: impl Iterator<Item = String>) -> Vec<Items<LogItem>> {
         let observe = ObserveServiceClient::new(&self.channel);
-        let request = |executable_name| GetSubProcessStreamRequest {
-            cell_name: cell.to_owned(),
-            executable_name,
-            ..GetSubProcessStreamRequest::default()
+        let follow = |executable_name| {
+            let cell_name = cell.to_owned();
+            let request = GetSubProcessStreamRequest { cell_name, executable_name, ..Default::default() };
+            self.answer(async { observe.get_sub_process_stream(&request).await })
         };
+        executables.map(follow).collect()
+    }
+
+    /// Reads streams at once, to their ends; `ready` is called before. Gives how many items came, and how many were dropped.
+    pub fn read_all(&self, streams: Vec<Items<LogItem>>, ready: impl FnOnce()) -> (u64, u64) {
         let read = async |mut items: Items<LogItem>| {
             let (mut read, mut dropped) = (0, 0);
             while let Some(item) = items.try_next().await? {
@@ -107,13 +106,9 @@ impl Daemon {
             Ok((read, dropped))
         };
         let readers = LocalExecutor::new();
+        let tasks: Vec<_> = streams.into_iter().map(|items| readers.spawn(read(items))).collect();
+        ready();
         self.answer(readers.run(async {
-            let mut streams = Vec::new();
-            for executable in executables {
-                streams.push(observe.get_sub_process_stream(&request(executable)).await?);
-            }
-            ready();
-            let tasks: Vec<_> = streams.into_iter().map(|items| readers.spawn(read(items))).collect();
             let mut sum = (0, 0);
             for task in tasks {
                 let (read, dropped) = task.await?;

@@ -15,32 +15,33 @@ pub fn measure() {
     println!("{}", Row::heading());
     let file = std::env::temp_dir().join(format!("aurae-bench-{}.out", std::process::id()));
     let to_file = format!("| cat >{}", file.display());
-    for (what, redirect, mode, followed) in [
-        ("/dev/null", ">/dev/null", LogMode::Ring, false),
-        ("cat >/dev/null", "| cat >/dev/null", LogMode::Ring, false),
-        ("cat >file", to_file.as_str(), LogMode::Ring, false),
-        ("its ring", "", LogMode::Ring, false),
-        ("its ring and its file", "", LogMode::File, false),
-        ("its ring, with a reader", "", LogMode::Ring, true),
-        ("a reader, lossless", "", LogMode::Block, true),
+    for (what, redirect, mode, reader) in [
+        ("/dev/null", ">/dev/null", LogMode::Ring, Reader::None),
+        ("cat >/dev/null", "| cat >/dev/null", LogMode::Ring, Reader::None),
+        ("cat >file", to_file.as_str(), LogMode::Ring, Reader::None),
+        ("its ring", "", LogMode::Ring, Reader::None),
+        ("its ring, and one who stalls", "", LogMode::Ring, Reader::Stalled),
+        ("its ring and its file", "", LogMode::File, Reader::None),
+        ("its ring, with a reader", "", LogMode::Ring, Reader::Reads),
+        ("a reader, lossless", "", LogMode::Block, Reader::Reads),
     ] {
-        println!("{}", run(&[job("job", redirect, LINES, mode)], followed).shown(what));
+        println!("{}", run(&[job("job", redirect, LINES, mode)], reader).shown(what));
     }
     let _ = std::fs::remove_file(file);
     println!("\n## 100 executables at once, {} lines each\n", LINES / 100);
     println!("{}", Row::heading());
-    for (what, redirect, mode, followed) in [
-        ("/dev/null", ">/dev/null", LogMode::Ring, false),
-        ("their rings", "", LogMode::Ring, false),
-        ("a reader each, lossless", "", LogMode::Block, true),
+    for (what, redirect, mode, reader) in [
+        ("/dev/null", ">/dev/null", LogMode::Ring, Reader::None),
+        ("their rings", "", LogMode::Ring, Reader::None),
+        ("a reader each, lossless", "", LogMode::Block, Reader::Reads),
     ] {
         let jobs: Vec<_> = (0..100).map(|n| job(&format!("job {n}"), redirect, LINES / 100, mode)).collect();
-        println!("{}", run(&jobs, followed).shown(what));
+        println!("{}", run(&jobs, reader).shown(what));
     }
 }
 
 /// From the moment that all may write to the last end. Who is to read does so from the first line on.
-fn run(jobs: &[Executable], followed: bool) -> Row {
+fn run(jobs: &[Executable], reader: Reader) -> Row {
     let daemon = Daemon::start();
     let gate = daemon.file("gate");
     daemon.allocate(crate::cell("a"));
@@ -51,12 +52,22 @@ fn run(jobs: &[Executable], followed: bool) -> Row {
     let (before, began) = (daemon.cpu(), Instant::now());
     let open = || std::fs::write(&gate, "").expect("a gate");
     let mut row = Row::default();
-    if followed {
-        let names = jobs.iter().map(|job| job.name.clone());
-        (row.read, row.dropped) = daemon.read_all("a", names, open);
-    } else {
-        open();
-    }
+    let names = jobs.iter().map(|job| job.name.clone());
+    let _stalled = match reader {
+        Reader::None => {
+            open();
+            Vec::new()
+        }
+        Reader::Stalled => {
+            let stalled = daemon.follow("a", names);
+            open();
+            stalled
+        }
+        Reader::Reads => {
+            (row.read, row.dropped) = daemon.read_all(daemon.follow("a", names), open);
+            Vec::new()
+        }
+    };
     jobs.iter().for_each(|job| daemon.wait("a", &job.name));
     (row.took, row.cpu) = (began.elapsed(), daemon.cpu() - before);
     row
@@ -67,6 +78,15 @@ fn job(name: &str, redirect: &str, lines: usize, mode: LogMode) -> Executable {
     let command = format!("{} write {lines} {redirect}", program.display());
     let log = Some(LogPolicy { mode: mode.into(), ..LogPolicy::default() });
     Executable { name: name.to_owned(), command, log, ..Executable::default() }
+}
+
+/// Who follows each executable.
+#[derive(Clone, Copy)]
+enum Reader {
+    None,
+    /// Takes nothing.
+    Stalled,
+    Reads,
 }
 
 /// Of [`LINES`].
