@@ -124,7 +124,7 @@ fn details(error: &Value) -> String {
 }
 
 /// CURLE_HTTP2_STREAM (libcurl-errors(3)).
-const CURL_STREAM_ERROR: i32 = 92;
+const CURL_STREAM_ERROR: u64 = 92;
 
 /// curl knows nothing of gRPC: the messages are made and read by [`contract`], the frames here.
 pub struct Curl {
