@@ -153,6 +153,7 @@ impl Logs {
     }
 
     /// That all feeds take.
+    #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.shelf().bytes
     }
