@@ -2,6 +2,7 @@
 
 use crate::memory::Memory;
 use auraed::client::Channel;
+use auraed::grpc::status::Status;
 use auraed::proto::aurae::observe::v0::{GetSubProcessStreamRequest, LogItem};
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::{CellServiceClient, Items, ObserveServiceClient};
@@ -11,7 +12,7 @@ use nix::unistd::Pid;
 use smol::stream::StreamExt;
 use smol::{Executor, LocalExecutor};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -42,10 +43,9 @@ impl Daemon {
             .spawn()
             .expect("auraed runs");
         let executor = Executor::new();
-        let address = Address::Unix(directory.join("aurae.sock"));
         let began = Instant::now();
         let channel = loop {
-            match smol::block_on(executor.run(Channel::connect(&address, None, &executor))) {
+            match connect(&directory, &executor) {
                 Ok(channel) => break channel,
                 Err(error) => assert!(began.elapsed() < START_MAX, "the daemon does not answer: {error}"),
             }
@@ -85,15 +85,24 @@ impl Daemon {
         self.answer(CellServiceClient::new(&self.channel).wait(&request));
     }
 
+    /// Has another connection follow an executable of a cell, and never takes what comes. (On our own it would come before
+    /// the answers to other calls: streams share the window of their connection.)
+    pub fn stall(&self, cell: &str, executable: &str) -> (Channel, Items<LogItem>) {
+        let channel = connect(&self.directory, &self.executor).expect("the daemon answers");
+        let items = self.follow_on(&channel, cell, executable.to_owned());
+        (channel, items)
+    }
+
     /// The streams of these executables of a cell, of which nothing is taken yet.
     pub fn follow(&self, cell: &str, executables: impl Iterator<Item = String>) -> Vec<Items<LogItem>> {
-        let observe = ObserveServiceClient::new(&self.channel);
-        let follow = |executable_name| {
-            let cell_name = cell.to_owned();
-            let request = GetSubProcessStreamRequest { cell_name, executable_name, ..Default::default() };
-            self.answer(async { observe.get_sub_process_stream(&request).await })
-        };
-        executables.map(follow).collect()
+        executables.map(|executable| self.follow_on(&self.channel, cell, executable)).collect()
+    }
+
+    fn follow_on(&self, channel: &Channel, cell: &str, executable_name: String) -> Items<LogItem> {
+        let cell_name = cell.to_owned();
+        let request = GetSubProcessStreamRequest { cell_name, executable_name, ..Default::default() };
+        let observe = ObserveServiceClient::new(channel);
+        self.answer(async { observe.get_sub_process_stream(&request).await })
     }
 
     /// Reads streams at once, to their ends; `ready` is called before. Gives how many items came, and how many were dropped.
@@ -135,9 +144,14 @@ impl Daemon {
         Memory::of(self.process.id())
     }
 
-    fn answer<T>(&self, call: impl Future<Output = Result<T, auraed::grpc::status::Status>>) -> T {
+    fn answer<T>(&self, call: impl Future<Output = Result<T, Status>>) -> T {
         smol::block_on(self.executor.run(call)).expect("the daemon does it")
     }
+}
+
+fn connect(directory: &Path, executor: &Executor<'static>) -> Result<Channel, Status> {
+    let address = Address::Unix(directory.join("aurae.sock"));
+    smol::block_on(executor.run(Channel::connect(&address, None, executor)))
 }
 
 impl Drop for Daemon {

@@ -59,7 +59,7 @@ fn run(jobs: &[Executable], reader: Reader) -> Row {
             Vec::new()
         }
         Reader::Stalled => {
-            let stalled = daemon.follow("a", names);
+            let stalled = names.map(|name| daemon.stall("a", &name)).collect();
             open();
             stalled
         }
