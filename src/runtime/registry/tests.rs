@@ -5,12 +5,17 @@ mod events;
 use super::super::cgroup::MemoryCounts;
 use super::super::child::Child;
 use super::super::error::ErrorKind;
-use super::super::executable::{Command, Program};
+use super::super::executable::{Command, ExecutableSpec, Program};
+use super::super::outcome::Outcome;
+use super::super::output::Whose;
 use super::super::pids::PidsMax;
+use super::super::record::MayFinish;
 use super::super::restart::{RestartCondition, RestartPolicy};
+use super::super::spec::Limits;
 use super::*;
 use crate::limits::EXECUTABLES_PER_CELL_MAX;
 use crate::sys::pidfd::ExitReason;
+use std::time::Duration;
 
 fn spec(name: &str) -> CellSpec {
     let name = CellName::parse(name).expect("valid");
