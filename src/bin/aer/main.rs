@@ -16,6 +16,7 @@ mod events;
 mod follow;
 mod health;
 mod json;
+mod limits;
 mod listing;
 mod logs;
 mod output;
