@@ -3,18 +3,19 @@
 //! Every method returns promptly. Those that make or end something work in three steps: reserve the name under the lock,
 //! make the system calls without it, commit or undo. The states are drawn in `registry`.
 
+mod config;
+mod ends;
 #[cfg(test)]
 mod failures;
+mod freezes;
 
-use super::cgroup::{ControllerSet, Group, Hierarchies, MemoryCounts, Removal, Tree, Version};
+use super::cgroup::{ControllerSet, Group, Hierarchies, MemoryCounts, Removal, Tree};
 use super::change::LimitsChange;
 use super::child::{Child, Exit, Leaf, Run, Started};
 use super::clock::unix_ms;
-use super::ending::{Ending, Finish, RemovalNotice, Target};
 use super::error::Error;
 use super::events::EventSink;
 use super::executable::ExecutableSpec;
-use super::freezing::Freezing;
 use super::info::CellInfo;
 use super::isolation::Namespaces;
 use super::launch::{Destination, Launcher};
@@ -22,69 +23,18 @@ use super::logs::{Capture, Library, LogFiles, LogMode, Logs};
 use super::names::{CellName, ExecutableName};
 use super::outcome::{Completion, Outcome};
 use super::output::{Output, Whose};
-use super::record::MayFinish;
-use super::registry::{
-    Aftermath, FreeingCell, Locked, MayHold, MayRemove, Place, Registry, Relaunch, Reservation,
-    StoppingExecutable, is_inside,
-};
+use super::registry::{Aftermath, Locked, Place, Registry, Relaunch, Reservation};
 use super::signal::SignalNumber;
 use super::spec::CellSpec;
-use crate::limits::{FREED_IN_A_STEP, LOG_MEMORY_BYTES, RESTART_HINDERED_DELAY};
-use crate::sys::open_files::OpenFilesLimit;
+use crate::limits::RESTART_HINDERED_DELAY;
 use crate::sys::pidfd::ExitReason;
 use crate::sys::spawn::Spawned;
+pub use config::CellsConfig;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// What [`Cells::open`] needs to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CellsConfig {
-    /// Name of our directory in each hierarchy: see [`CellsConfig::for_runtime_dir`].
-    pub slice: String,
-    /// Runs commands, as `sh -c COMMAND`.
-    pub shell: PathBuf,
-    /// Is executed as the init of cells that isolate their processes: this very program, or one that acts on the zeroth
-    /// argument as it does.
-    pub init: PathBuf,
-    /// The limit on open files for what is started; `None` leaves the daemon's.
-    pub open_files: Option<OpenFilesLimit>,
-    /// Bytes that are held of all output together.
-    pub log_memory: usize,
-    /// Holds the files of those whose output is to be in files.
-    pub library_dir: PathBuf,
-}
-
-impl CellsConfig {
-    /// The cgroups of the daemon whose runtime directory this is, by its canonical path: `aurae` for `/run/aurae`, else
-    /// `aurae-` and a hash of the path, so that two daemons share nothing.
-    pub fn for_runtime_dir(canonical: &Path) -> Self {
-        let slice = match canonical.as_os_str().as_bytes() {
-            b"/run/aurae" => "aurae".to_owned(),
-            path => format!("aurae-{:08x}", fnv1a(path)),
-        };
-        Self {
-            slice,
-            shell: "/bin/sh".into(),
-            init: OWN_PROGRAM.into(),
-            open_files: None,
-            log_memory: LOG_MEMORY_BYTES,
-            library_dir: "/var/lib/aurae".into(),
-        }
-    }
-}
-
-/// Stays what it is when the file is replaced: proc_pid_exe(5).
-const OWN_PROGRAM: &str = "/proc/self/exe";
-
-/// FNV-1a, 32 bits. A hash that stays the same from one release to the next, which std's doesn't promise.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
 
 /// An executable that is to be started again, with [`Cells::restart`], after a delay.
 #[derive(Debug)]
@@ -400,183 +350,6 @@ impl Cells {
         Ok(cell)
     }
 
-    /// Sends SIGTERM to all that the executable ever started, and closes it to restarts. [`Cells::finish`] records that it
-    /// has exited; or, if it had before this, releases its name.
-    ///
-    /// One that is being stopped may be stopped again, and both ends are one.
-    pub fn stop(&self, cell: &CellName, executable: &ExecutableName) -> Result<Ending, Error> {
-        let notice = RemovalNotice::new()?;
-        let stopping = self.registry().stop_executable(cell, executable, notice)?;
-        let StoppingExecutable { leaf, run, removal, completion } = stopping;
-        completion.tell();
-        let target = Target::Executable { cell: cell.clone(), executable: executable.clone(), leaf };
-        // Where it is not known, the grace period is waited out.
-        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
-        let children = vec![Arc::clone(&run.child)];
-        let ending = Ending { target, group: self.leaf(cell, leaf), children, removal, frozen };
-        terminate(&ending);
-        Ok(ending)
-    }
-
-    /// Closes the cell to all that is new, and sends SIGTERM to all that runs in it. [`Cells::finish`] removes it. With
-    /// `force` all cells inside it go the same way, and their processes get SIGTERM at the same time.
-    pub fn free(&self, cell: &CellName, force: bool) -> Result<Ending, Error> {
-        let notice = RemovalNotice::new()?;
-        let freeing = self.registry().free_cell(cell, force, notice)?;
-        let FreeingCell { number, runs, inits, removal, completions } = freeing;
-        completions.iter().for_each(|completion| completion.tell());
-        let children = runs.iter().map(|run| Arc::clone(&run.child)).chain(inits).collect();
-        let target = Target::Cell { cell: cell.clone(), number };
-        let frozen = self.tree.is_frozen(cell).unwrap_or(false);
-        let ending = Ending { target, group: self.tree.cell(cell), children, removal, frozen };
-        terminate(&ending);
-        Ok(ending)
-    }
-
-    /// Orders all processes of a cell, and of the cells inside it, to stand still. [`Cells::is_at_rest`] says when they
-    /// do; no process must be started in it until then, since one that is born frozen never becomes its program.
-    pub fn freeze(&self, cell: &CellName) -> Result<Freezing, Error> {
-        let number = self.registry().open_number(cell)?;
-        let group = self.tree.cell(cell);
-        let was_told = group.is_told_to_freeze()?;
-        group.freeze()?;
-        Ok(Freezing { cell: cell.clone(), number, group, was_told })
-    }
-
-    /// Whether all processes of a cell that is being frozen, and of those inside it, stand still.
-    pub fn is_at_rest(&self, freezing: &Freezing) -> Result<bool, Error> {
-        let Freezing { cell, number, .. } = freezing;
-        // Held meanwhile: on cgroup v1 it is frozen once more, which must not come behind the thaw that lets a kill take effect.
-        let may = self.registry().hold(cell, *number);
-        match may {
-            MayHold::Gone => return Err(Error::NoSuchCell(cell.clone())),
-            MayHold::Later => return Ok(false),
-            MayHold::Now => {}
-        }
-        let at_rest = freezing.is_at_rest();
-        self.registry().cancel_removal(cell, *number);
-        at_rest
-    }
-
-    /// For a caller that has waited long enough after [`Cells::freeze`]: lets the cell go on, unless it was frozen before,
-    /// and gives the error to answer.
-    pub fn undo_freeze(&self, freezing: &Freezing) -> Error {
-        let Freezing { cell, number, group, was_told } = freezing;
-        let pids = shown_pids(&group.restless().unwrap_or_default());
-        // Held meanwhile, so that the next cell of the name is not thawed. One that is being freed needs no thaw.
-        if !was_told && self.registry().hold(cell, *number) == MayHold::Now {
-            let thawed = group.thaw();
-            self.registry().cancel_removal(cell, *number);
-            if let Err(error) = thawed {
-                return error;
-            }
-        }
-        Error::NotFrozen { cell: cell.clone(), pids }
-    }
-
-    /// Lets the processes of a cell go on, unless a cell around it is frozen. Cells inside it that have been frozen
-    /// themselves stay so.
-    pub fn thaw(&self, cell: &CellName) -> Result<(), Error> {
-        self.registry().open_number(cell)?;
-        self.tree.cell(cell).thaw()
-    }
-
-    /// Orders SIGKILL for all that runs in it, what is forked meanwhile included. [`Finish::Busy`] when another caller is
-    /// about to remove it, and it has not been ordered.
-    pub fn kill(&self, ending: &Ending) -> Result<Finish, Error> {
-        let Target::Cell { cell, number } = &ending.target else {
-            return self.kill_all_of(ending).map(|()| Finish::Done);
-        };
-        // Held meanwhile, so that the name is not given to a next cell, which the path would then be of.
-        let may = self.registry().hold(cell, *number);
-        match may {
-            MayHold::Gone => return Ok(Finish::Done),
-            MayHold::Later => return Ok(Finish::Busy),
-            MayHold::Now => {}
-        }
-        // What left the hierarchy that tracks may still be in one that limits, and would keep the cell from going.
-        let limiting = self.tree.limiting(cell);
-        let killed = limiting
-            .iter()
-            .fold(self.kill_all_of(ending), |killed, group| killed.and(group.signal(Signal::SIGKILL)));
-        self.registry().cancel_removal(cell, *number);
-        killed.map(|()| Finish::Done)
-    }
-
-    /// Reaps the processes, removes the cgroups and records the end, as far as the kernel lets us; of a tree of cells the
-    /// innermost first. [`Finish::Done`] when nothing is left, or another caller has finished it.
-    pub fn finish(&self, ending: &Ending) -> Result<Finish, Error> {
-        match &ending.target {
-            Target::Executable { cell, executable, leaf } => {
-                let may = self.registry().may_finish_stop(cell, executable, *leaf, &ending.removal);
-                let run = match may {
-                    MayFinish::Gone => return Ok(Finish::Done),
-                    MayFinish::Later => return Ok(Finish::Busy),
-                    MayFinish::Now(run) => run,
-                };
-                if self.settle(cell, executable, &run).is_none() || ending.group.remove()? == Removal::Busy {
-                    return Ok(Finish::Busy);
-                }
-                self.registry().finish_stop(cell, executable, *leaf, &ending.removal);
-                ending.removal.give();
-                run.removed.notify(usize::MAX);
-                Ok(Finish::Done)
-            }
-            Target::Cell { cell, number } => {
-                let Some(next) = self.registry().innermost(cell, *number, FREED_IN_A_STEP) else {
-                    return Ok(Finish::Done);
-                };
-                let mut busy: Vec<&CellName> = Vec::new();
-                for (inner, its_number) in &next {
-                    // What is around a busy one waits for it. The others don't: each init takes a moment to end.
-                    let waits = busy.iter().any(|other| is_inside(other, inner));
-                    if !waits && self.finish_cell(inner, *its_number)? == Finish::Busy {
-                        busy.push(inner);
-                    }
-                }
-                if !busy.is_empty() {
-                    return Ok(Finish::Busy);
-                }
-                let all = next.last().is_some_and(|(last, _)| last == cell);
-                Ok(if all { Finish::Done } else { Finish::Partly })
-            }
-        }
-    }
-
-    /// A cell that has none inside it any more.
-    fn finish_cell(&self, cell: &CellName, number: u64) -> Result<Finish, Error> {
-        let may = self.registry().begin_removal(cell, number);
-        let (runs, namespaces) = match may {
-            MayRemove::Gone => return Ok(Finish::Done),
-            MayRemove::Later => return Ok(Finish::Busy),
-            MayRemove::Now(runs, namespaces) => (runs, namespaces),
-        };
-        // All of them, and not just up to the first that still runs.
-        let alive = runs.iter().filter(|(name, run)| self.settle(cell, name, run).is_none()).count();
-        let removed = if alive == 0 { self.remove(cell, &namespaces) } else { Ok(Removal::Busy) };
-        if !matches!(removed, Ok(Removal::Gone)) {
-            self.registry().cancel_removal(cell, number);
-            return removed.map(|_| Finish::Busy);
-        }
-        let notices = self.registry().remove_cell(cell, number);
-        notices.iter().for_each(|notice| notice.give());
-        for (_, run) in &runs {
-            run.removed.notify(usize::MAX);
-        }
-        Ok(Finish::Done)
-    }
-
-    /// Removes a cell of which no run is left. In this order: whatever is left runs in the namespaces, and an end of the init
-    /// would be its end, without a grace period; and as long as the namespaces are there, so is a mount of the cell's cgroup.
-    fn remove(&self, cell: &CellName, namespaces: &Namespaces) -> Result<Removal, Error> {
-        if namespaces.init().is_some()
-            && (!self.tree.cell(cell).is_empty()? || namespaces.end()? == Removal::Busy)
-        {
-            return Ok(Removal::Busy);
-        }
-        self.tree.remove_cell(cell)
-    }
-
     /// Reaps the process of a run if it has ended, and publishes how, to List and to all who wait. `None` when it still
     /// runs; what follows from its end is told to the first who comes.
     ///
@@ -588,14 +361,6 @@ impl Cells {
         let outcome = Outcome { reason, oom: oom.flatten(), exited_ms: unix_ms() };
         let aftermath = self.registry().record_exit(cell, executable, run.leaf, outcome);
         Some(aftermath.map(told))
-    }
-
-    /// For a caller that has waited long enough after [`Cells::kill`]: the error to answer. What remains stays marked as
-    /// ending, so that nothing new joins it, and may be stopped or freed again.
-    pub fn give_up(&self, ending: &Ending) -> Error {
-        let mut pids = ending.group.processes().unwrap_or_default();
-        pids.extend(ending.children.iter().filter(|child| child.reap().is_none()).map(|child| child.pid));
-        Error::StillAlive { object: ending.target.to_string(), pids: shown_pids(&pids) }
     }
 
     /// Makes way for a new executable of the same name: the leaf of the one that has exited must be empty.
@@ -699,19 +464,6 @@ impl Cells {
         self.tree.cell(cell).leaf(number)
     }
 
-    fn kill_all_of(&self, ending: &Ending) -> Result<(), Error> {
-        ending.children.iter().for_each(|child| child.condemn());
-        let killed = ending.group.kill();
-        for child in &ending.children {
-            // One that left its cgroup (root can) is still ours.
-            let _ = child.signal(Signal::SIGKILL);
-        }
-        if ending.group.version() == Version::V1 && ending.group.is_frozen()? {
-            return killed.and(ending.group.move_all_to(self.tree.base()));
-        }
-        killed
-    }
-
     /// Removes a leaf; `false` when it is not gone. It then goes with a later start, or with its cell.
     fn drop_leaf(&self, cell: &CellName, number: u64) -> bool {
         match self.leaf(cell, number).remove() {
@@ -760,18 +512,6 @@ fn told(aftermath: Aftermath) -> Aftermath {
     aftermath
 }
 
-/// SIGTERM, to whatever can be reached: what cannot gets SIGKILL after the grace period, so that it is no failure.
-fn terminate(ending: &Ending) {
-    let members = ending.group.processes().unwrap_or_default();
-    if let Err(error) = ending.group.signal(Signal::SIGTERM) {
-        log::warn!("while ending {}: {error}", ending.target);
-    }
-    // One that left its cgroup (root can) is still ours.
-    for child in ending.children.iter().filter(|child| !members.contains(&child.pid)) {
-        let _ = child.signal(Signal::SIGTERM);
-    }
-}
-
 /// The first few pids, and how many more there are.
 fn shown_pids(pids: &BTreeSet<i32>) -> String {
     const SHOWN: usize = 16;
@@ -779,18 +519,5 @@ fn shown_pids(pids: &BTreeSet<i32>) -> String {
     match pids.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_runtime_directory_has_its_own_slice() {
-        let slice = |path: &str| CellsConfig::for_runtime_dir(Path::new(path)).slice;
-        assert_eq!(slice("/run/aurae"), "aurae");
-        assert_eq!(slice("/tmp/x"), "aurae-ff28930c");
-        assert_ne!(slice("/tmp/x"), slice("/tmp/y"));
     }
 }
