@@ -206,7 +206,8 @@ suite() {
     local kernel status=0
     cargo test --locked --no-run --lib --bins --test runtime --test usage --test executables --test isolation \
         --test lifecycle --test events --test logs --test guest
-    noting common --lib -- runtime:: sys::
+    # Those that ask the kernel.
+    noting common --lib -- runtime::cells runtime::cgroup runtime::logs::file runtime::logs::library sys::
     # Less its one promise of a time, which is for machines that are not emulated.
     noting common --test usage --test executables -- --skip a_list_of_a_thousand_cells
     noting common --test isolation -- --skip all_with
