@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything here takes; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const NETWORK: Isolation = Isolation { process: false, network: true };
 const PROCESS: Isolation = Isolation { process: true, network: false };
@@ -187,7 +187,7 @@ impl Machine {
 
     fn assert_as(&self, before: &BTreeSet<String>, when: &str) {
         // The kernel takes a moment to close what a dead child held and to forget it.
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + PATIENCE;
         let mut after = self.snapshot();
         while after != *before && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
