@@ -317,7 +317,7 @@ fn limited(name: &str) -> CellSpec {
     CellSpec { name: cell_name(name), limits, isolation: Isolation::default() }
 }
 
-/// Runs `test`, of this name, in a process of its own.
+/// Runs `test`, of this name, in a process of its own, which does not see what others mount.
 fn alone(name: &str, test: impl FnOnce(Machine)) {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
@@ -327,7 +327,8 @@ fn alone(name: &str, test: impl FnOnce(Machine)) {
         return test(Machine::new());
     }
     let test = format!("{}::{name}", module_path!().split_once("::").expect("crate").1);
-    let mut process = Process::new(std::env::current_exe().expect("own path"));
+    let mut process = Process::new("unshare");
+    process.arg("--mount").arg(std::env::current_exe().expect("own path"));
     process.args([&test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
     let output = process.output().expect("run again");
     let text = String::from_utf8_lossy(&output.stdout);
