@@ -50,7 +50,7 @@ fn the_daemon_is_as_small_as_promised() {
         let more = || daemon.descriptors().saturating_sub(descriptors);
         figures.comes_down_to("descriptors per isolated cell", more, 1);
         figures.comes_down_to("private memory of a cell's init", || private_memory(init), 150 * KIB);
-        daemon.comes_to_rest(init);
+        Daemon::comes_to_rest(|| daemon.wake_ups() + wake_ups_of(init));
         let wake_ups = daemon.wake_ups();
         let wake_ups_of_init = wake_ups_of(init);
         Timer::after(Duration::from_secs(5)).await;
@@ -157,7 +157,8 @@ impl Daemon {
             .expect("the daemon starts");
         let daemon = Self { child, folder };
         assert!(eventually(|| daemon.socket().exists()), "the daemon made no socket");
-        std::thread::sleep(SETTLE);
+        // It has that before it is ready.
+        Self::comes_to_rest(|| daemon.wake_ups());
         daemon
     }
 
@@ -218,12 +219,12 @@ impl Daemon {
         (streams, requests, driver)
     }
 
-    /// Waits until neither the daemon nor the init has had the processor for a while.
-    fn comes_to_rest(&self, init: u32) {
+    /// Waits until none of those whose wake-ups are counted has had the processor for a while.
+    fn comes_to_rest(wake_ups: impl Fn() -> u64) {
         let mut before = 0;
         let rests = eventually(|| {
             std::thread::sleep(SETTLE);
-            let now = self.wake_ups() + wake_ups_of(init);
+            let now = wake_ups();
             std::mem::replace(&mut before, now) == now
         });
         assert!(rests, "the daemon does not come to rest");

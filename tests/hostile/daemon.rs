@@ -57,6 +57,8 @@ impl Daemon {
         let slice = CellsConfig::for_runtime_dir(&canonical).slice;
         let daemon = Self { process, directory, slice };
         eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
+        // It listens before it has made its cgroups, and answers when it has.
+        daemon.client().list();
         Some(daemon)
     }
 
