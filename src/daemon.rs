@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use nix::errno::Errno;
@@ -81,7 +81,7 @@ fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
         |error: io::Error| format!("cannot use the runtime directory {}: {error}", runtime_dir.display());
     fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(failed)?;
     let path = runtime_dir.join("auraed.lock");
-    take_lock(open_lock(&path)?).map_err(|errno| match errno {
+    take_lock(open_lock(&path)?, LOCK_TIMEOUT).map_err(|errno| match errno {
         Errno::EWOULDBLOCK => format!(
             "another auraed runs on {}; stop it, or give this one another --runtime-dir",
             runtime_dir.display()
@@ -92,8 +92,8 @@ fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
 
 /// Tries for a moment. What a daemon was about to start when it was killed has the lock, too, until it executes its program
 /// and closes what it has of ours; and whoever restarts a daemon may do so at once.
-fn take_lock(mut file: File) -> Result<Flock<File>, Errno> {
-    let deadline = Instant::now() + LOCK_TIMEOUT;
+fn take_lock(mut file: File, patience: Duration) -> Result<Flock<File>, Errno> {
+    let deadline = Instant::now() + patience;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
@@ -301,7 +301,9 @@ mod tests {
             thread::sleep(LOCK_TIMEOUT / 5);
             drop(held);
         });
-        lock(&directory.0).expect("the holder lets go of it");
+        // The holder may take longer than a daemon would wait.
+        let file = open_lock(&directory.lock()).expect("it is there");
+        take_lock(file, Duration::from_secs(60)).expect("the holder lets go of it");
         holder.join().expect("no panic");
     }
 

@@ -424,8 +424,9 @@ pub const LOG_FILE_BYTES_MIN: u64 = 4 << 10;
 /// for: each is renamed when another one is put aside.
 pub const LOG_FILES: u32 = 4;
 pub const LOG_FILES_MAX: u32 = 100;
-/// Tries to open a directory for files of output that others make and remove at the same time, as their starts fail.
-pub const LOG_DIRECTORY_TRIES: u32 = 8;
+/// Tries to open a directory for files of output that others make and remove at the same time, as their starts fail. Each
+/// fails because another start has, just then: so often in a row none does.
+pub const LOG_DIRECTORY_TRIES: u32 = 100;
 /// From a failed write to a file of output to the next try. What is written meanwhile is missing in it; a full disk is
 /// asked, and told of, no oftener.
 pub const LOG_FILE_RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -27,7 +27,7 @@ use view::cgroup_mounts;
 mod limits;
 
 /// Far more than anything here takes; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const OPEN_FILES: OpenFilesLimit = OpenFilesLimit { soft: 512, hard: 1024 };
 
@@ -693,7 +693,7 @@ fn a_process_that_left_its_cgroup_ends_with_it() {
     machine.stop("web", "job");
     assert!(!is_there(started.pid));
     machine.free("web");
-    fs::remove_dir(base.join("elsewhere")).expect("rmdir");
+    eventually("the other cgroup is empty", || fs::remove_dir(base.join("elsewhere")).is_ok());
 }
 
 #[test]

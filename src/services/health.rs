@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(item(&mut items), Some(Some(Ok(ServingStatus::Serving))));
         patient.ill.store(true, Ordering::Relaxed);
         let late = async {
-            Timer::after(Duration::from_secs(10)).await;
+            Timer::after(Duration::from_secs(60)).await;
             None
         };
         let next = block_on(items.next().or(late)).expect("an item in time");

@@ -520,8 +520,8 @@ mod tests {
 
     fn wait(spawned: &Spawned) -> pidfd::ExitReason {
         let mut ready = [nix::poll::PollFd::new(spawned.pidfd.as_fd(), nix::poll::PollFlags::POLLIN)];
-        nix::poll::poll(&mut ready, 10_000u16).expect("poll");
-        pidfd::reap(spawned.pidfd.as_fd()).expect("reap").expect("ended within 10 s")
+        nix::poll::poll(&mut ready, 60_000u16).expect("poll");
+        pidfd::reap(spawned.pidfd.as_fd()).expect("reap").expect("ended within 60 s")
     }
 
     /// A cgroup namespace takes CAP_SYS_ADMIN.

@@ -1,5 +1,6 @@
 //! The transport with the fake service behind it, on a thread of its own.
 
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -20,6 +21,20 @@ pub struct TestServer<S> {
     /// Closing it ends the thread.
     running: Option<channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// For a server of which no timer fires before a test is over.
+pub fn patient() -> Timeouts {
+    const LONG: Duration = Duration::from_secs(3600);
+    Timeouts {
+        handshake: LONG,
+        settings_ack: LONG,
+        frame: LONG,
+        silence: LONG,
+        ping: LONG,
+        idle: LONG,
+        stop: LONG,
+    }
 }
 
 /// Turns of the reactor that [`TestServer::settle`] waits.
@@ -62,7 +77,13 @@ impl<S: Service> TestServer<S> {
 
     /// A connection to it, over a socket pair.
     pub fn connect(&self) -> (UnixStream, End) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        self.connect_saying(b"")
+    }
+
+    /// The same, from a peer that has said this before the server hears of it, and so before any of its timers runs.
+    pub fn connect_saying(&self, words: &[u8]) -> (UnixStream, End) {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(words).unwrap();
         let socket = Socket::new(theirs).unwrap();
         let serving = transport::serve(self.server.clone(), socket);
         let (tell, end) = mpsc::sync_channel(1);

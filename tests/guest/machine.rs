@@ -32,7 +32,7 @@ use smol::Executor;
 use smol::stream::StreamExt;
 
 /// Far more than anything here takes on an emulated machine; ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between SIGTERM and SIGKILL, for what ignores the first. Every stop of a stubborn process takes so long.
 const GRACE_MS: u32 = 200;

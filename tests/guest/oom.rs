@@ -96,8 +96,8 @@ fn a_child_that_was_the_victim_is_not_the_executable() {
     assert_eq!((ended.exit_code, ended.oom_killed), (Some(3), false));
 
     // And a SIGKILL of ours is no victim's, whatever happened before.
-    daemon.run("web", "stubborn", &format!("trap '' TERM; {HOG}; while :; do sleep 0.2; done"));
-    let leaf = daemon.group("web").children().pop().expect("a leaf");
+    let pid = daemon.run("web", "stubborn", &format!("trap '' TERM; {HOG}; while :; do sleep 0.2; done"));
+    let leaf = group_of(pid);
     eventually("the child is ended", || leaf.number("memory.events", "oom_kill") > 0);
     daemon.stop("web", "stubborn").expect("stop");
     let ended = wait(&daemon, "web", "stubborn");
@@ -110,8 +110,10 @@ fn a_limit_that_the_executable_made_itself_is_no_cells() {
     let group = OwnGroup::new("oom-inner");
     let daemon = Daemon::start("oom-inner", &group);
     daemon.allocate(limited("web", LARGE)).expect("allocate");
-    let pid = daemon.run("web", "job", &format!("sleep 2; exec {HOG}"));
+    let script = format!("until [ -e /run/oom-inner ]; do sleep 0.2; done; exec {HOG}");
+    let pid = daemon.run("web", "job", &script);
     group_of(pid).write("memory.max", &SMALL.to_string());
+    std::fs::write("/run/oom-inner", "").expect("it may begin");
     assert_oom(&wait(&daemon, "web", "job"), "");
     daemon.end();
 }

@@ -1,45 +1,63 @@
 //! Many at once.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use auraed::grpc::status::Code;
 
-use super::daemon::{Daemon, PROMPT, cell, is_gone, start_stubborn};
+use super::daemon::{Client, Daemon, PROMPT, cell, eventually, is_gone, start_with_trap};
+
+/// A grace period that does not end while a test runs; one that fails may take so long.
+const LONG: Duration = Duration::from_secs(300);
 
 #[test]
 fn a_hundred_stops_in_their_grace_period_hold_nobody_up() {
     let Some(daemon) = Daemon::start("stops") else { return };
     let client = daemon.client();
     client.allocate(cell("a")).expect("allocate");
-    let pids: Vec<i32> = (0..100).map(|number| start_stubborn(&daemon, "a", &number.to_string())).collect();
+    let heard: Vec<PathBuf> = (0..100).map(|number| daemon.file(&format!("heard-{number}"))).collect();
+    let start = |(number, heard): (usize, &PathBuf)| {
+        start_with_trap(&daemon, "a", &number.to_string(), &format!(": >{}", heard.display()))
+    };
+    let pids: Vec<i32> = heard.iter().enumerate().map(start).collect();
     let stopping = AtomicBool::new(true);
     thread::scope(|scope| {
         let stops: Vec<_> = (0..100)
             .map(|number| {
                 let daemon = &daemon;
-                scope.spawn(move || daemon.client().stop("a", &number.to_string()).expect("stop"))
+                let stop = move || daemon.client_with(LONG).stop_within("a", &number.to_string(), Some(LONG));
+                scope.spawn(move || stop().expect("stop"))
             })
             .collect();
+        eventually("all have got SIGTERM", || heard.iter().all(|heard| heard.exists()));
+        // Whoever waited for one of them now would wait in vain.
+        (0..3).for_each(|_| come_and_go(&client));
+        assert!(!stops.iter().any(|stop| stop.is_finished()));
+
         let others = scope.spawn(|| {
-            let prompt = daemon.client_with(PROMPT);
-            let mut rounds = 0;
+            let client = daemon.client();
             while stopping.load(Ordering::Relaxed) {
-                prompt.list();
-                prompt.allocate(cell("b")).expect("allocate");
-                prompt.start("b", "job", "exec sleep 1000").expect("start");
-                prompt.free("b").expect("free");
-                rounds += 1;
+                come_and_go(&client);
             }
-            rounds
         });
+        // Its own grace period is short, and then all are killed.
+        let freed = client.free("a");
         stops.into_iter().for_each(|stop| stop.join().expect("stopped"));
         stopping.store(false, Ordering::Relaxed);
-        assert!(others.join().expect("the others") > 0);
+        freed.expect("free");
+        others.join().expect("the others");
     });
     assert!(pids.into_iter().all(is_gone));
-    client.free("a").expect("free");
     daemon.assert_empty();
+}
+
+fn come_and_go(client: &Client) {
+    client.list();
+    client.allocate(cell("b")).expect("allocate");
+    client.start("b", "job", "exec sleep 1000").expect("start");
+    client.free("b").expect("free");
 }
 
 #[test]

@@ -21,8 +21,9 @@ use smol::Executor;
 /// Far more than anything here takes, on an emulated machine too; ends a test that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a call that waits for nothing is given, while others wait. A tenth would do on a machine that is not emulated.
-pub const PROMPT: Duration = Duration::from_secs(5);
+/// What a call that waits for nothing is given, while others are served. A hundredth would do on a machine that is not
+/// emulated and has nothing else to do.
+pub const PROMPT: Duration = Duration::from_secs(30);
 
 pub struct Daemon {
     process: Child,
@@ -56,6 +57,8 @@ impl Daemon {
         let slice = CellsConfig::for_runtime_dir(&canonical).slice;
         let daemon = Self { process, directory, slice };
         eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
+        // It listens before it has made its cgroups, and answers when it has.
+        daemon.client().list();
         Some(daemon)
     }
 
@@ -103,6 +106,11 @@ impl Daemon {
         assert_eq!(self.client().list(), vec![]);
         let left: Vec<_> = self.directories("").into_iter().flat_map(|base| below(&base)).collect();
         assert_eq!(left.len(), self.directories("").len(), "{left:?}");
+    }
+
+    /// A file of this name, which goes with the daemon.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     pub fn log(&self) -> String {
@@ -162,10 +170,15 @@ impl Client {
     }
 
     pub fn stop(&self, cell: &str, name: &str) -> Result<(), Status> {
+        self.stop_within(cell, name, None)
+    }
+
+    /// With this grace period, if there is one, and the daemon's own else.
+    pub fn stop_within(&self, cell: &str, name: &str, grace: Option<Duration>) -> Result<(), Status> {
         let request = CellServiceStopRequest {
             cell_name: cell.to_owned(),
             executable_name: name.to_owned(),
-            ..CellServiceStopRequest::default()
+            grace_period_ms: grace.map(|grace| grace.as_millis().try_into().expect("not too long")),
         };
         self.call(async |cells| cells.stop(&request).await).map(drop)
     }
@@ -187,8 +200,13 @@ pub fn cell(name: &str) -> Cell {
 
 /// Starts a process that ignores SIGTERM, and does so by now.
 pub fn start_stubborn(daemon: &Daemon, cell: &str, name: &str) -> i32 {
-    let ready = daemon.directory.join(format!("{}-{name}", cell.replace('/', "-")));
-    let command = format!("trap '' TERM; : >{}; while :; do sleep 0.2; done", ready.display());
+    start_with_trap(daemon, cell, name, "")
+}
+
+/// Starts a process that does this at SIGTERM, and goes on.
+pub fn start_with_trap(daemon: &Daemon, cell: &str, name: &str, trap: &str) -> i32 {
+    let ready = daemon.file(&format!("{}-{name}", cell.replace('/', "-")));
+    let command = format!("trap '{trap}' TERM; : >{}; while :; do sleep 0.2; done", ready.display());
     let pid = daemon.client().start(cell, name, &command).expect("start");
     eventually("the trap is set", || fs::remove_file(&ready).is_ok());
     pid

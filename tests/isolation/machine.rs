@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Far more than anything here takes; ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const NOTHING: Isolation = Isolation { process: false, network: false };
 pub const NETWORK: Isolation = Isolation { process: false, network: true };

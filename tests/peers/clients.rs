@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::contract;
 
 /// Ends a client that hangs; far above what any call here takes.
-const CALL_SECONDS_MAX: &str = "30";
+const CALL_SECONDS_MAX: &str = "120";
 
 pub trait Peer {
     /// The services that the server lists by reflection; `None` where the client has no reflection.

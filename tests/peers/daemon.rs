@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 
 use crate::kernel;
 
-const START_MAX: Duration = Duration::from_secs(10);
-const STOP_MAX: Duration = Duration::from_secs(20);
+const START_MAX: Duration = Duration::from_secs(60);
+const STOP_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
 pub struct Daemon {

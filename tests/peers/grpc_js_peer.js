@@ -13,7 +13,7 @@ const readline = require("node:readline");
 const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 const UNKNOWN = { requestSerialize: () => Buffer.alloc(0), responseDeserialize: () => ({}) };
 
 const [socket, folder] = process.argv.slice(2);

@@ -320,8 +320,10 @@ fn what_forks_without_end_is_brought_under_a_limit_or_the_update_is_undone() {
                 assert_eq!(v1.read("pids", "a", "pids.max"), "max");
             }
         }
-        assert!(begin.elapsed() < PATIENCE / 4, "{:?}", begin.elapsed());
-        v1.machine.free("a");
+        assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+        // By a kill: SIGTERM may always come too late for the next in the chain.
+        let ending = v1.cells().free(&cell_name("a"), false).expect("free");
+        v1.machine.end(ending, Duration::ZERO);
     }
 }
 

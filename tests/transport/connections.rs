@@ -10,28 +10,15 @@ use auraed::transport::Timeouts;
 
 use crate::common::fake::{CHAT, ECHO, NEVER};
 use crate::common::peer::{
-    ACK, CANCEL, DATA, END_HEADERS, GOAWAY, HEADER_TABLE_SIZE, HEADERS, Head, INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, NO_ERROR, PING, PREFACE, Peer, SETTINGS,
-    frame, settings,
+    ACK, CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADER_TABLE_SIZE, HEADERS, Head,
+    INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE, NO_ERROR, PING,
+    PREFACE, Peer, SETTINGS, frame, settings,
 };
-use crate::common::{eventually, message, server};
+use crate::common::server::{self, patient};
+use crate::common::{eventually, message};
 
 /// Passes only when nothing else happens first.
 const SHORT: Duration = Duration::from_millis(30);
-const LONG: Duration = Duration::from_secs(3600);
-
-/// No timer fires before a test is over.
-fn patient() -> Timeouts {
-    Timeouts {
-        handshake: LONG,
-        settings_ack: LONG,
-        frame: LONG,
-        silence: LONG,
-        ping: LONG,
-        idle: LONG,
-        stop: LONG,
-    }
-}
 
 #[test]
 fn settings_say_every_limit() {
@@ -85,10 +72,9 @@ fn what_is_not_http2_is_closed() {
 fn a_peer_without_a_preface_is_closed() {
     let (server, _) = server::start_with(Timeouts { handshake: SHORT, ..patient() });
     for part in [0, 1, PREFACE.len() - 1] {
-        let (stream, end) = server.connect();
+        let (stream, end) = server.connect_saying(&PREFACE[..part]);
         let mut peer = Peer::silent(stream);
         peer.is_polite = false;
-        peer.send(&PREFACE[..part]);
         peer.until_closed();
         assert_eq!(end.wait(), Err("handshake: it sent no preface in time".to_owned()));
     }
@@ -97,10 +83,9 @@ fn a_peer_without_a_preface_is_closed() {
 #[test]
 fn a_peer_without_settings_is_closed() {
     let (server, _) = server::start_with(Timeouts { handshake: SHORT, ..patient() });
-    let (stream, end) = server.connect();
+    let (stream, end) = server.connect_saying(PREFACE);
     let mut peer = Peer::silent(stream);
     peer.is_polite = false;
-    peer.send(PREFACE);
     peer.until_closed();
     assert_eq!(end.wait(), Err("it sent no SETTINGS".to_owned()));
 }
@@ -134,7 +119,7 @@ fn half_a_frame_is_not_waited_for() {
 
 #[test]
 fn a_slow_frame_is_not_a_half_one() {
-    let (server, _) = server::start_with(Timeouts { frame: LONG / 2, ..patient() });
+    let (server, _) = server::start_with(Timeouts { frame: patient().frame / 2, ..patient() });
     let mut peer = server.peer();
     for byte in frame(HEADERS, END_HEADERS, 1, &Head::of(ECHO).block()) {
         peer.send(&[byte]);
@@ -146,13 +131,18 @@ fn a_slow_frame_is_not_a_half_one() {
 
 #[test]
 fn a_silent_peer_is_asked_and_one_that_does_not_answer_is_closed() {
-    let (server, _) = server::start_with(Timeouts { silence: SHORT, ping: SHORT, ..patient() });
-    let (stream, end) = server.connect();
-    let mut peer = Peer::new(stream);
+    let (server, _) = server::start_with(Timeouts { silence: SHORT, ..patient() });
+    let mut peer = server.peer();
     let is_ping = |f: &&crate::common::peer::Frame| f.kind == PING && f.flags & ACK == 0;
+    // None follows one that was not answered.
     peer.until("three PINGs are answered", |peer| peer.others.iter().filter(is_ping).count() == 3);
+
+    let (server, _) = server::start_with(Timeouts { silence: SHORT, ping: SHORT, ..patient() });
+    let (stream, end) = server.connect_saying(&[PREFACE, &settings(&[])].concat());
+    let mut peer = Peer::silent(stream);
     peer.is_polite = false;
     peer.until_closed();
+    assert_eq!(peer.others.iter().filter(is_ping).count(), 1);
     assert_eq!(end.wait(), Err("it did not answer a PING".to_owned()));
 }
 
@@ -174,8 +164,8 @@ fn an_idle_peer_that_does_not_leave_is_closed() {
     let mut peer = Peer::new(stream);
     peer.is_polite = false;
     peer.until("GOAWAY", |peer| peer.last(GOAWAY).is_some());
-    // It lives, and may go on for ever without an answer to the PING that follows.
-    peer.send(&frame(0xfa, 0, 0, b""));
+    // It lives, and may go on for ever without an answer to the PING that follows. The server may be quicker.
+    peer.try_send(&frame(0xfa, 0, 0, b""));
     peer.until_closed();
     assert_eq!(end.wait(), Err("it did not leave after GOAWAY".to_owned()));
 }
@@ -183,9 +173,11 @@ fn an_idle_peer_that_does_not_leave_is_closed() {
 #[test]
 fn a_call_keeps_its_connection_from_being_idle() {
     let (server, seen) = server::start_with(Timeouts { idle: SHORT, silence: SHORT, ..patient() });
-    let (stream, end) = server.connect();
-    let mut peer = Peer::new(stream);
-    peer.request(1, &Head::of(NEVER), &message(b""));
+    // At once, so that it is not idle before.
+    let call =
+        [frame(HEADERS, END_HEADERS, 1, &Head::of(NEVER).block()), frame(DATA, END_STREAM, 1, &message(b""))];
+    let (stream, end) = server.connect_saying(&[PREFACE, &settings(&[]), &call.concat()].concat());
+    let mut peer = Peer::silent(stream);
     seen.calls.reaches(1);
     let pings = |peer: &Peer| peer.others.iter().filter(|f| f.kind == PING).count();
     peer.until("some times the idle time has passed", |peer| pings(peer) >= 5);
@@ -197,7 +189,7 @@ fn a_call_keeps_its_connection_from_being_idle() {
 
 #[test]
 fn a_call_that_begins_as_the_peer_is_asked_to_leave_is_served() {
-    let (server, _) = server::start_with(Timeouts { idle: SHORT, ping: SHORT, ..patient() });
+    let (server, _) = server::start_with(Timeouts { idle: SHORT, ..patient() });
     let mut peer = server.peer();
     peer.is_polite = false;
     peer.until("GOAWAY", |peer| peer.last(GOAWAY).is_some());

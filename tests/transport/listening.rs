@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use auraed::grpc::status::Code;
 use auraed::limits::CONNECTIONS_MAX;
@@ -11,7 +12,7 @@ use auraed::transport::listen::{Address, Listener};
 
 use crate::common::fake::{ECHO, Fake, NEVER};
 use crate::common::peer::{Head, Peer};
-use crate::common::server::{self, TestServer};
+use crate::common::server::{self, TestServer, patient};
 use crate::common::{eventually, log, message};
 
 /// A directory that goes with the test.
@@ -127,12 +128,16 @@ fn calls_are_served_and_stopping_removes_the_file_and_refuses_the_next() {
 #[test]
 fn calls_are_served_over_tcp() {
     let (server, _) = server::start();
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap()
-    };
-    run(&server, Listener::bind(Address::Tcp(port)).unwrap());
-    let address = Address::Tcp(port);
+    let mut listener = None;
+    // Another program may take a port that was free a moment ago.
+    eventually("a port is ours", || {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        listener = Listener::bind(Address::Tcp(free)).ok();
+        listener.is_some()
+    });
+    let listener = listener.unwrap();
+    let address = listener.address().clone();
+    run(&server, listener);
     let answer = smol::future::block_on(async {
         let executor = smol::Executor::new();
         executor
@@ -164,7 +169,7 @@ fn a_peer_that_breaks_the_protocol_is_not_worth_a_line() {
 #[test]
 fn connections_above_the_limit_are_closed_and_their_places_come_free() {
     let directory = Directory::new("cap");
-    let (server, seen) = server::start();
+    let (server, seen) = server::start_with(patient());
     log::start();
     run(&server, bind(directory.socket()).unwrap());
     let connect = || UnixStream::connect(directory.socket()).unwrap();
@@ -174,12 +179,13 @@ fn connections_above_the_limit_are_closed_and_their_places_come_free() {
     let mut one_more = Peer::silent(connect());
     one_more.until_closed();
     assert!(one_more.others.is_empty());
-    let told = log::count("closed a new connection");
+    let (begin, told) = (Instant::now(), log::count("closed a new connection"));
     for _ in 0..20 {
         Peer::silent(connect()).until_closed();
     }
-    // At most one per second, and this takes far less than ten.
-    assert!(told > 0 && log::count("closed a new connection") < told + 10);
+    // At most one per second.
+    let more = log::count("closed a new connection") - told;
+    assert!(told > 0 && more as u64 <= begin.elapsed().as_secs() + 1, "{told} and {more} more");
 
     // Those that are in are served.
     for peer in &mut peers {

@@ -458,14 +458,14 @@ mod tests {
         let mut file = open(&scratch, bounds);
         written(&mut file, b"begun ");
         let ago = |seconds| now() - Duration::from_secs(seconds);
-        file.began = Some(ago(999));
+        file.began = Some(ago(500));
         written(&mut file, b"and ");
         file.began = Some(ago(1000));
         written(&mut file, b"ended\nnext\n");
         assert_eq!(read(&scratch), [&b"next\n"[..], b"begun and ended\n"]);
 
         let put_aside = File::options().write(true).open(path(&scratch, 1)).expect("it is there");
-        put_aside.set_modified(ago(900)).expect("a time");
+        put_aside.set_modified(ago(500)).expect("a time");
         file.began = Some(ago(1000));
         written(&mut file, b"third\n");
         assert_eq!(read(&scratch), [&b"third\n"[..], b"next\n", b"begun and ended\n"]);
@@ -538,8 +538,8 @@ mod tests {
         std::mem::replace(&mut file.file, full)
     }
 
-    fn try_again(file: &mut LogFile) {
-        file.gap.as_mut().expect("something is missing").next_try = Instant::now();
+    fn try_again(file: &mut LogFile, at: Instant) {
+        file.gap.as_mut().expect("something is missing").next_try = at;
     }
 
     #[test]
@@ -548,12 +548,17 @@ mod tests {
         let mut file = open(&scratch, FileBounds::default());
         written(&mut file, b"one\n");
         let disk = fill(&mut file);
+        let before = Instant::now();
         let news = file.write(b"two is lost\nso is this").expect("news").to_string();
         assert!(news.contains("ENOSPC") && news.contains("job.stdout.log"), "{news}");
         assert!(file.write(b" line\n").is_none(), "told once");
+        let next_try = file.gap.as_ref().expect("something is missing").next_try;
+        assert!(next_try >= before + LOG_FILE_RETRY_DELAY);
+        // Later than this looks.
+        try_again(&mut file, next_try + Duration::from_secs(3600));
         file.file = disk;
         assert!(file.write(b"too early ").is_none());
-        try_again(&mut file);
+        try_again(&mut file, Instant::now());
         let news = file.write(b"within a line\nthree\n").expect("news").to_string();
         let lost = "two is lost\nso is this line\ntoo early within a line\n".len();
         assert!(news.contains(&format!("again; {lost} bytes are missing")), "{news}");

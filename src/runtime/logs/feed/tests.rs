@@ -203,7 +203,7 @@ fn each_output_that_waits_is_told_of_room() {
     assert_eq!(feed.write(Channel::Stderr, b"free\n"), 5);
     let room = feed.room();
     drain(&mut follower);
-    assert!(room.wait_timeout(Duration::from_secs(10)).is_some(), "nobody told the writer");
+    assert!(room.wait_timeout(Duration::from_secs(60)).is_some(), "nobody told the writer");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn the_slowest_reader_counts_until_it_leaves() {
     while step(&mut fast) > 0 {}
     let room = feed.room();
     drop(slow);
-    assert!(room.wait_timeout(Duration::from_secs(10)).is_some(), "nobody told the writer");
+    assert!(room.wait_timeout(Duration::from_secs(60)).is_some(), "nobody told the writer");
     while step(&mut fast) > 0 {}
     assert_eq!(taken, output.len(), "who reads the other output only is not waited for");
     drop(errors);
