@@ -42,19 +42,29 @@ fn a_reader_that_stalls_slows_nobody_and_is_told_what_it_lost() {
     let client = daemon.client();
     client.start("null", &timed(&daemon, LINES, ">/dev/null", "null"));
     client.wait("null");
-    client.start("alone", &timed(&daemon, LINES, "", "alone"));
-    client.wait("alone");
-
-    let gated = |file: &str| format!("{}; {}", daemon.gate(), timed(&daemon, LINES, "", file));
-    client.start("job", &gated("watched"));
-    let (late, never) = (daemon.client(), daemon.client());
-    let (mut late, never) = (late.follow(named("job")), never.follow(named("job")));
-    daemon.go();
-    let first = late.item();
-    client.wait("job");
-    let [null, alone, watched] = ["null", "alone", "watched"].map(|file| nanoseconds(&daemon, file));
+    let clients = [daemon.client(), daemon.client()];
+    // Whoever else runs on the machine takes time from both, but not each time from the same one.
+    let (mut alone, mut watched, mut round) = (f64::INFINITY, f64::INFINITY, 0);
+    let (first, late, never) = loop {
+        round += 1;
+        let file = |what: &str| format!("{what}-{round}");
+        client.start("alone", &timed(&daemon, LINES, "", &file("alone")));
+        client.wait("alone");
+        let job = timed(&daemon, LINES, "", &file("watched"));
+        client.start("job", &format!("{}; {job}", daemon.gate_at(&file(""))));
+        let [mut late, never] = clients.each_ref().map(|client| client.follow(named("job")));
+        daemon.go_on(&file(""));
+        let first = late.item();
+        client.wait("job");
+        alone = alone.min(nanoseconds(&daemon, &file("alone")));
+        watched = watched.min(nanoseconds(&daemon, &file("watched")));
+        if watched < 3.0 * alone || round == 5 {
+            break (first, late, never);
+        }
+    };
+    let null = nanoseconds(&daemon, "null");
     eprintln!(
-        "{LINES} lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall",
+        "{LINES} lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall; {round} rounds",
         alone / null,
         watched / null
     );
