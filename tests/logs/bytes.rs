@@ -38,11 +38,11 @@ fn an_item_says_where_it_comes_from_and_when() {
     let client = daemon.client();
     let before = unix_seconds();
     // One after the other: what is there at once is read one output after the other.
-    let gates = ["o", "e"].map(|output| daemon.gate_at(&format!("-$n{output}")));
+    let gates = ["o", "e"].map(|output| daemon.gate_at(&format!("-$n.{output}")));
     let command = format!("for n in 1 2 3; do echo $n; {}; echo $n >&2; {}; done", gates[0], gates[1]);
     client.start("a job, of mine", &command);
     let mut stream = client.follow(named("a job, of mine"));
-    let items: Vec<_> = ["-1o", "-1e", "-2o", "-2e", "-3o", "-3e"]
+    let items: Vec<_> = ["-1.o", "-1.e", "-2.o", "-2.e", "-3.o", "-3.e"]
         .into_iter()
         .map(|step| {
             let item = stream.item();

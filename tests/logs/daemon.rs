@@ -61,8 +61,11 @@ impl Daemon {
         Some(daemon)
     }
 
+    /// One that the daemon knows, and so does not wait for, however long nothing is asked of it.
     pub fn client(&self) -> Client {
-        self.client_with(PATIENCE)
+        let client = self.client_with(PATIENCE);
+        client.cells(async |cells| cells.list(&CellServiceListRequest {}).await).expect("list");
+        client
     }
 
     /// One whose calls, streams too, have this deadline.

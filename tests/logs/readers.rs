@@ -1,15 +1,16 @@
 //! Readers that are slow, stuck, or very many: at nobody's expense but their own.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auraed::grpc::status::Code;
 use auraed::limits::{HEADER_LIST_SOFT_BYTES_MAX, STREAM_ANSWER_BYTES};
 use auraed::proto::aurae::observe::v0::{GetSubProcessStreamRequest, LogItem};
 use auraed::proto::aurae::runtime::v0::{Executable, LogPolicy};
 
-use super::daemon::{Client, Daemon, Stream, eventually, executable, named};
+use super::daemon::{Daemon, PATIENCE, eventually, executable, named};
 
 /// Writes numbered lines, and how many nanoseconds that took to a file.
 fn timed(daemon: &Daemon, count: u32, output: &str, file: &str) -> String {
@@ -124,22 +125,34 @@ fn a_thousand_followers_that_stall_take_what_the_limits_say() {
     let begun = daemon.memory("VmRSS");
     // More, over all rounds, than there may be at a time.
     for round in 0..3 {
-        let clients: Vec<Client> = (0..CLIENTS).map(|_| daemon.client()).collect();
-        let streams: Vec<Stream<'_>> =
-            clients.iter().flat_map(|client| (0..PER_CLIENT).map(|_| client.follow(named("job")))).collect();
-        // Long enough for each to be given all that is held for one who does not read.
-        thread::sleep(Duration::from_millis(500));
-        let grown = daemon.memory("VmRSS").saturating_sub(begun);
-        let bound = streams.len() * (STREAM_ANSWER_BYTES + HEADER_LIST_SOFT_BYTES_MAX + 2048);
+        let (stalled, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let grown = thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    let client = daemon.client_with(10 * PATIENCE);
+                    let streams: Vec<_> = (0..PER_CLIENT).map(|_| client.follow(named("job"))).collect();
+                    stalled.fetch_add(1, Ordering::Relaxed);
+                    let begin = Instant::now();
+                    while !is_over.load(Ordering::Relaxed) && begin.elapsed() < PATIENCE {
+                        streams[0].leave_unread(Duration::from_millis(20));
+                    }
+                });
+            }
+            eventually("all follow", || stalled.load(Ordering::Relaxed) == CLIENTS);
+            // Long enough for each to be given all that is held for one who does not read.
+            thread::sleep(Duration::from_millis(500));
+            let grown = daemon.memory("VmRSS").saturating_sub(begun);
+            is_over.store(true, Ordering::Relaxed);
+            grown
+        });
+        let followers = CLIENTS * PER_CLIENT;
+        let bound = followers * (STREAM_ANSWER_BYTES + HEADER_LIST_SOFT_BYTES_MAX + 2048);
         eprintln!(
-            "round {round}: {} followers that stall: {} KiB, {} at most",
-            streams.len(),
+            "round {round}: {followers} followers that stall: {} KiB, {} at most",
             grown >> 10,
             bound >> 10
         );
         assert!(grown <= bound, "{grown} bytes more");
-        drop(streams);
-        drop(clients);
         eventually("memory is given back", || daemon.memory("VmRSS") < begun + (4 << 20));
     }
     daemon.client().stop("job").expect("stop");
