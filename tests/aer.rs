@@ -281,14 +281,15 @@ fn a_daemon_that_says_nothing_is_given_up() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.starts_with("aer: DEADLINE_EXCEEDED: ") && stderr.contains("--timeout-ms"), "{stderr}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    // The default.
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
 #[test]
 fn the_timeout_starts_after_the_grace_period() {
     let daemon = Daemon::start();
-    // The fake waits for as long as it may.
-    assert_eq!(daemon.answer("cell stop web x --grace-ms 1500 --timeout-ms 1000"), "stopped x in web\n");
+    // The fake waits for as long as it may. The difference is what it takes beside, on a busy machine.
+    assert_eq!(daemon.answer("cell stop web x --grace-ms 6500 --timeout-ms 6000"), "stopped x in web\n");
     let output = daemon.run(["cell", "start", "web", "slow", "--timeout-ms", "100", "--", "x"]);
     assert!(text(&output.stderr).starts_with("aer: DEADLINE_EXCEEDED: "), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(1));
@@ -443,7 +444,12 @@ fn a_line_is_there_when_the_next_is_not() {
     assert!(aer.try_wait().expect("it is ours").is_none(), "it follows");
     aer.kill().and_then(|()| aer.wait()).expect("it is ours");
 
-    let late = daemon.run(["logs", "web", "quiet", "-f", "--timeout-ms", "100"]);
+    // As long as it takes to be given something, on a machine that does other things, too.
+    let late = ["100", "3000", "30000"].into_iter().find_map(|timeout_ms| {
+        let output = daemon.run(["logs", "web", "quiet", "-f", "--timeout-ms", timeout_ms]);
+        Some(output).filter(|output| !output.stdout.is_empty())
+    });
+    let late = late.expect("it is given within half a minute");
     assert_eq!((text(&late.stdout), late.status.code()), ("one\n", Some(1)));
     assert!(text(&late.stderr).starts_with("aer: DEADLINE_EXCEEDED: "), "{}", text(&late.stderr));
 }
@@ -474,9 +480,7 @@ fn a_connection_that_breaks_loses_and_doubles_no_line() {
     assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
     assert!(text(&output.stdout) == expected, "lines are lost, doubled or out of order");
     assert!(proxy.connections.load(Ordering::Relaxed) > 10, "hardly anything was cut");
-    // Where it takes more than a second, as on a busy machine, it says what it does.
-    let is_told = |line: &str| line.starts_with("aer: trying again for ") || line == "aer: connected again";
-    assert!(text(&output.stderr).lines().all(is_told), "{}", text(&output.stderr));
+    assert_eq!(beside_retries(&output.stderr), "");
 }
 
 #[test]
@@ -506,27 +510,30 @@ fn a_stream_goes_on_where_it_can() {
         ("loser", 0, "one\nmore\n", "aer: 2 lines are missing here: the daemon holds only the newest\n"),
     ] {
         let output = daemon.run(["logs", "web", name, "-f"]);
-        let got = (output.status.code(), text(&output.stdout), text(&output.stderr));
-        assert_eq!(got, (Some(code), stdout, stderr), "{name}");
+        let told = beside_retries(&output.stderr);
+        assert_eq!(
+            (output.status.code(), text(&output.stdout), &*told),
+            (Some(code), stdout, stderr),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn a_daemon_that_does_not_come_back_is_given_up() {
     let daemon = Daemon::start();
-    let output = daemon.run(["logs", "web", "stopper", "-f", "--retry-ms", "1500"]);
+    let output = daemon.run(["logs", "web", "stopper", "-f", "--retry-ms", "5500"]);
     let stderr = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "one\n"));
     let lines: Vec<&str> = stderr.lines().collect();
     let last = lines.last().expect("an error");
     assert!(last.starts_with("aer: UNAVAILABLE: the daemon is stopping; given up after "), "{stderr}");
-    assert_eq!(lines[0], "aer: trying again for 0 s: the daemon is stopping");
+    assert_eq!(lines[0], "aer: trying again for 4 s: the daemon is stopping");
 
-    let begin = Instant::now();
     let output = daemon.run(["logs", "web", "stopper", "-f", "--retry-ms", "0", "--json"]);
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
     assert_eq!((output.status.code(), &error["code"]), (Some(1), &"UNAVAILABLE".into()));
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(daemon.last().contains("from_sequence: None"), "it has asked again: {}", daemon.last());
 }
 
 #[test]
@@ -534,7 +541,7 @@ fn a_daemon_that_comes_back_is_followed_on() {
     let mut daemon = Daemon::start();
     let mut aer = daemon.aer();
     let aer =
-        aer.args(["events", "--timeout-ms", "20000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        aer.args(["events", "--timeout-ms", "120000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut aer = aer.expect("aer runs");
     let mut stdout = io::BufReader::new(aer.stdout.take().expect("piped"));
     let mut read = || {
@@ -545,8 +552,6 @@ fn a_daemon_that_comes_back_is_followed_on() {
     assert!(read().ends_with(" allocated web\n"));
     assert!(read().ends_with(" exited with 3\n"));
     daemon.stop();
-    std::thread::sleep(Duration::from_millis(1500));
-    daemon.start_again();
     let mut stderr = io::BufReader::new(aer.stderr.take().expect("piped"));
     let mut told = || {
         let mut line = String::new();
@@ -555,6 +560,7 @@ fn a_daemon_that_comes_back_is_followed_on() {
     };
     assert_eq!(told(), "aer: 3 events are missing here: the daemon holds only the newest\n");
     assert!(told().starts_with("aer: trying again for "));
+    daemon.start_again();
     assert_eq!(told(), "aer: connected again\n");
     let request = ObserveServiceWatchEventsRequest { since: None, no_follow: false, from_sequence: Some(6) };
     assert_eq!(daemon.last(), format!("{request:?}"));
@@ -574,9 +580,14 @@ fn the_environment_says_where_the_daemon_is() {
 
 #[test]
 fn a_daemon_is_reached_over_tcp() {
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let daemon = Daemon::start_at(Address::Tcp(free));
+    // Somebody else may take the port between these two.
+    let bound = (0..100).find_map(|_| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let free = free.expect("a port");
+        Listener::bind(Address::Tcp(free)).ok().map(|listener| (free, listener))
+    });
+    let (free, listener) = bound.expect("one of a hundred");
+    let daemon = Daemon::start_with(listener);
     let output = aer().args(["health", "--socket", &free.to_string()]).output().expect("aer runs");
     assert_eq!(text(&output.stdout), "serving\n", "{}", text(&output.stderr));
     drop(daemon);
@@ -591,6 +602,13 @@ fn aer() -> Command {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("aer writes UTF-8")
+}
+
+/// What is said beside that it tries again, which it says where that takes more than a second, as on a busy machine.
+fn beside_retries(stderr: &[u8]) -> String {
+    let is_retry =
+        |line: &&str| line.starts_with("aer: trying again for ") || *line == "aer: connected again\n";
+    text(stderr).split_inclusive('\n').filter(|line| !is_retry(line)).collect()
 }
 
 /// A directory of one test.
@@ -626,17 +644,17 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let directory = Directory::new();
-        let address = Address::Unix(directory.socket());
-        Self::start_in(directory, address)
+        let listener = bind(directory.socket());
+        Self::start_in(directory, listener)
     }
 
-    fn start_at(address: Address) -> Self {
-        Self::start_in(Directory::new(), address)
+    fn start_with(listener: Listener) -> Self {
+        Self::start_in(Directory::new(), listener)
     }
 
-    fn start_in(directory: Directory, address: Address) -> Self {
+    fn start_in(directory: Directory, listener: Listener) -> Self {
         let fake = Arc::new(Fake::default());
-        let stop = Some(serve(address, &fake));
+        let stop = Some(serve(listener, &fake));
         Self { directory, fake, stop }
     }
 
@@ -648,7 +666,7 @@ impl Daemon {
     /// At the same place.
     fn start_again(&mut self) {
         let _ = std::fs::remove_file(self.directory.socket());
-        self.stop = Some(serve(Address::Unix(self.directory.socket()), &self.fake));
+        self.stop = Some(serve(bind(self.directory.socket()), &self.fake));
     }
 
     /// What starts `aer` in a shell.
@@ -685,11 +703,14 @@ impl Daemon {
     }
 }
 
-fn serve(address: Address, fake: &Arc<Fake>) -> StopOrder {
+fn bind(socket: PathBuf) -> Listener {
+    Listener::bind(Address::Unix(socket)).expect("the address is free")
+}
+
+fn serve(listener: Listener, fake: &Arc<Fake>) -> StopOrder {
     let executor: &'static Executor<'static> = Box::leak(Box::default());
     let (order, stop) = Stop::new();
     let server = Server::new(Api(fake.clone()), executor, stop, Timeouts::default());
-    let listener = Listener::bind(address).expect("the address is free");
     let serving = async move {
         listener.run(server).await;
         // Those that are connected are told that the daemon stops.

@@ -10,7 +10,7 @@ use nix::unistd::{Pid, geteuid};
 use serde_json::{Value, json};
 
 /// A debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_cell_lives_and_dies() {
@@ -20,8 +20,10 @@ fn a_cell_lives_and_dies() {
     }
     let daemon = Daemon::start();
 
-    assert_eq!(daemon.ask(&["discover"]), json!({ "healthy": true, "version": env!("CARGO_PKG_VERSION") }));
-    assert_eq!(daemon.ask(&["health"]), json!({ "status": "SERVING" }));
+    let well = json!({ "healthy": true, "version": env!("CARGO_PKG_VERSION") });
+    // It calls itself unwell while the machine is too busy for it.
+    within_patience(|| (daemon.ask(&["discover"]) == well).then_some(()));
+    within_patience(|| daemon.aer(&["health"]).status.success().then_some(()));
     assert_eq!(daemon.ask(&["cell", "allocate", "web", "--cpu-weight", "200"])["cellName"], "web");
     daemon.ask(&["cell", "allocate", "web/api"]);
 
@@ -93,8 +95,12 @@ fn what_a_program_writes_is_printed() {
     }
     let daemon = Daemon::start();
     daemon.ask(&["cell", "allocate", "talk"]);
-    let script = "seq 1000; sleep 1; echo bad >&2; echo end; exit 7";
-    daemon.ask(&["cell", "start", "talk", "job", "--log-ring", "1M", "--", script]);
+    let go = daemon.directory.join("go");
+    let script = format!(
+        "seq 1000; until [ -e {} ]; do sleep 0.02; done; echo bad >&2; echo end; exit 7",
+        go.display()
+    );
+    daemon.ask(&["cell", "start", "talk", "job", "--log-ring", "1M", "--", &script]);
     let logs = |arguments: &[&str]| {
         let output = daemon.aer_text(&[&["logs", "talk", "job"], arguments].concat());
         let [stdout, stderr] =
@@ -102,6 +108,9 @@ fn what_a_program_writes_is_printed() {
         (output.status.code(), stdout, stderr)
     };
     let numbers: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    // What is there at once is read one output after the other.
+    within_patience(|| (logs(&[]).1 == numbers).then_some(()));
+    std::fs::write(&go, "").expect("a file");
     let all = format!("{numbers}end\n");
     assert_eq!(logs(&["--wait"]), (Some(7), all.clone(), "bad\n".to_owned()));
     // It is still there.
@@ -153,7 +162,12 @@ fn isolated_cells_leave_nothing() {
     let pid = daemon.process.id();
     let entries = |folder: &str| std::fs::read_dir(folder).expect("the daemon runs").flatten();
     let descriptors = || entries(&format!("/proc/{pid}/fd")).count();
-    let mounts = || std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("the daemon runs");
+    let mounts = || {
+        let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).expect("the daemon runs");
+        // Other tests mount something of their own there.
+        let elsewhere = format!(" {}/", std::env::temp_dir().display());
+        mounts.lines().filter(|mount| !mount.contains(&elsewhere)).map(str::to_owned).collect::<Vec<_>>()
+    };
     let children = || {
         let statuses =
             entries("/proc").flat_map(|process| std::fs::read_to_string(process.path().join("status")));
@@ -168,16 +182,14 @@ fn isolated_cells_leave_nothing() {
     assert_eq!(children(), 40);
     let first = &daemon.ask(&["cell", "list"])["cells"][0]["executables"][0]["pid"];
     let groups = std::fs::read_to_string(format!("/proc/{first}/cgroup")).expect("the process runs");
-    let slice =
-        groups.lines().find_map(|line| Some(line.split_once("/isolated-0/exec_")?.0.rsplit_once(":/")?.1));
-    let slice = slice.expect("it is in its cell").to_owned();
+    let slice = slice_of("isolated-0", &groups);
     assert!(groups_below(&slice).len() >= 40, "cells and inits");
     let cell = json!({ "name": "isolated-0", "isolateProcess": true, "isolateNetwork": true });
     assert_eq!(daemon.ask(&["cell", "list"])["cells"][0]["cell"], cell);
     for name in &names {
         daemon.ask(&["cell", "free", name]);
     }
-    assert_eq!(children(), 0);
+    within_patience(|| (children() == 0).then_some(()));
     within_patience(|| (descriptors() <= before.0).then_some(()));
     assert_eq!(mounts(), before.1);
     assert_eq!(groups_below(&slice), Vec::<PathBuf>::new());
@@ -196,6 +208,13 @@ fn an_init_is_of_the_daemon_that_runs() {
     std::fs::remove_file(&copy).expect("it is there");
     daemon.ask(&["cell", "allocate", "web", "--isolate-process"]);
     daemon.ask(&["cell", "free", "web"]);
+}
+
+/// The daemon's own cgroup, out of those of a process in a cell.
+fn slice_of(cell: &str, groups: &str) -> String {
+    let leaf = format!("/{cell}/exec_");
+    let slice = groups.lines().find_map(|line| Some(line.split_once(&leaf)?.0.rsplit_once(":/")?.1));
+    slice.expect("it is in its cell").to_owned()
 }
 
 /// The cgroups directly below this one, in all hierarchies.
@@ -223,14 +242,14 @@ fn a_daemon_that_is_stopped_frees_more_cells_than_its_queue_holds() {
     }
     let started = daemon.ask(&["cell", "start", "cell-299", "sleeper", "--", "sleep 4000"]);
     let process = PathBuf::from(format!("/proc/{}", started["pid"]));
+    let groups = std::fs::read_to_string(process.join("cgroup")).expect("the process runs");
+    let slice = slice_of("cell-299", &groups);
+    assert!(groups_below(&slice).len() >= 300, "the cells");
     kill(Pid::from_raw(i32::try_from(daemon.process.id()).expect("a pid")), Signal::SIGHUP).expect("it runs");
     let ended = within_patience(|| daemon.process.try_wait().expect("it is ours"));
     assert!(ended.success(), "{ended}");
     assert!(!process.exists(), "{} is left", process.display());
-    let left = std::fs::read_dir("/sys/fs/cgroup").expect("cgroups are mounted").flatten();
-    let left =
-        left.flat_map(|hierarchy| names.iter().map(move |name| hierarchy.path().join("aurae").join(name)));
-    assert!(left.filter(|directory| directory.exists()).count() == 0);
+    assert_eq!(groups_below(&slice), Vec::<PathBuf>::new());
 }
 
 /// The real `auraed` in a directory of its own.

@@ -7,7 +7,7 @@ use auraed::limits::LINE_BYTES_MAX;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::daemon::{Daemon, blocking, lines, named, of};
+use super::daemon::{Daemon, PATIENCE, blocking, lines, named, of};
 
 #[test]
 fn any_bytes_become_lines() {
@@ -37,8 +37,20 @@ fn an_item_says_where_it_comes_from_and_when() {
     let Some(daemon) = Daemon::start("items") else { return };
     let client = daemon.client();
     let before = unix_seconds();
-    client.start("a job, of mine", "for n in 1 2 3; do echo $n; sleep 0.3; echo $n >&2; sleep 0.3; done");
-    let items = client.read(named("a job, of mine"));
+    // One after the other: what is there at once is read one output after the other.
+    let gates = ["o", "e"].map(|output| daemon.gate_at(&format!("-$n.{output}")));
+    let command = format!("for n in 1 2 3; do echo $n; {}; echo $n >&2; {}; done", gates[0], gates[1]);
+    client.start("a job, of mine", &command);
+    let mut stream = client.follow(named("a job, of mine"));
+    let items: Vec<_> = ["-1.o", "-1.e", "-2.o", "-2.e", "-3.o", "-3.e"]
+        .into_iter()
+        .map(|step| {
+            let item = stream.item();
+            daemon.go_on(step);
+            item
+        })
+        .collect();
+    assert_eq!(stream.next(), None);
     assert_eq!(lines(&items), ["1", "1", "2", "2", "3", "3"]);
     for (number, item) in items.iter().enumerate() {
         let channel = ["a job, of mine::stdout", "a job, of mine::stderr"][number % 2];
@@ -55,9 +67,10 @@ fn an_item_says_where_it_comes_from_and_when() {
 fn a_line_of_a_hundred_megabytes_arrives_in_pieces() {
     const BYTES: usize = 100 << 20;
     let Some(daemon) = Daemon::start("long") else { return };
-    let client = daemon.client();
+    let client = daemon.client_with(10 * PATIENCE);
     let command = format!("{}; head -c {BYTES} /dev/zero | tr '\\0' x; echo end", daemon.gate());
     let mut stream = client.follow(of(client.start_it(blocking("job", &command))));
+    daemon.forget_peak();
     let before = daemon.memory("VmRSS");
     daemon.go();
     let mut bytes = 0;
@@ -81,6 +94,7 @@ fn a_line_of_a_hundred_megabytes_arrives_in_pieces() {
 fn a_long_line_that_nobody_reads_takes_no_memory() {
     let Some(daemon) = Daemon::start("unread") else { return };
     let client = daemon.client();
+    daemon.forget_peak();
     let before = daemon.memory("VmRSS");
     client.start("job", "head -c 20000000 /dev/zero; printf '\\nend\\n'");
     client.wait("job");
@@ -107,7 +121,7 @@ fn the_last_words_are_never_lost() {
         let mut stream = client.follow(of(pid));
         stream.item();
         if round == 0 {
-            client.stop("job").expect("stop");
+            client.stop_within("job", Some(500)).expect("stop");
         } else {
             kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
         }

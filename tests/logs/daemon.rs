@@ -18,8 +18,8 @@ use nix::unistd::Pid;
 use smol::Executor;
 use smol::stream::StreamExt;
 
-/// Far more than anything here takes; ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The cell that each daemon has.
 pub const CELL: &str = "web";
@@ -44,7 +44,8 @@ impl Daemon {
         let log = File::create(directory.join("log")).expect("a log");
         let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
             .env_clear()
-            .args(["--stop-grace-ms", "500", "-r"])
+            // Long enough for a shell to say its last words on a busy machine.
+            .args(["--stop-grace-ms", "30000", "-r"])
             .arg(&directory)
             .arg("-l")
             .arg(directory.join("library"))
@@ -60,8 +61,11 @@ impl Daemon {
         Some(daemon)
     }
 
+    /// One that the daemon knows, and so does not wait for, however long nothing is asked of it.
     pub fn client(&self) -> Client {
-        self.client_with(PATIENCE)
+        let client = self.client_with(PATIENCE);
+        client.cells(async |cells| cells.list(&CellServiceListRequest {}).await).expect("list");
+        client
     }
 
     /// One whose calls, streams too, have this deadline.
@@ -87,11 +91,20 @@ impl Daemon {
 
     /// A line of shell that waits until [`Daemon::go`].
     pub fn gate(&self) -> String {
-        format!("until [ -e {} ]; do sleep 0.02; done", self.file("go").display())
+        self.gate_at("")
     }
 
     pub fn go(&self) {
-        File::create(self.file("go")).expect("a file");
+        self.go_on("");
+    }
+
+    /// A line of shell that waits until [`Daemon::go_on`] with this step, which the shell may expand.
+    pub fn gate_at(&self, step: &str) -> String {
+        format!("until [ -e {}{step} ]; do sleep 0.02; done", self.file("go").display())
+    }
+
+    pub fn go_on(&self, step: &str) {
+        File::create(self.file(&format!("go{step}"))).expect("a file");
     }
 
     /// Begins to stop.
@@ -101,6 +114,11 @@ impl Daemon {
         }
         // Our own child, which has not been waited for.
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+    }
+
+    /// Begins to count anew what `VmHWM` is the most of (proc(5), `clear_refs`).
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").expect("we may");
     }
 
     /// Memory that is its own and in use, in bytes: the kernel's number of this name.
@@ -164,8 +182,12 @@ impl Client {
     }
 
     pub fn stop(&self, name: &str) -> Result<(), Status> {
+        self.stop_within(name, None)
+    }
+
+    pub fn stop_within(&self, name: &str, grace_period_ms: Option<u32>) -> Result<(), Status> {
         let (cell_name, executable_name) = (CELL.to_owned(), name.to_owned());
-        let request = CellServiceStopRequest { cell_name, executable_name, grace_period_ms: None };
+        let request = CellServiceStopRequest { cell_name, executable_name, grace_period_ms };
         self.cells(async |cells| cells.stop(&request).await).map(drop)
     }
 

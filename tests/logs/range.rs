@@ -1,5 +1,7 @@
 //! Which part of the output is given: the newest, since when, from which sequence, without what follows.
 
+use std::time::Duration;
+
 use auraed::grpc::status::Code;
 use auraed::proto::aurae::observe::v0::*;
 
@@ -15,15 +17,24 @@ fn request(change: impl FnOnce(&mut GetSubProcessStreamRequest)) -> GetSubProces
 fn the_newest_are_so_many_as_asked_for_and_what_follows() {
     let Some(daemon) = Daemon::start("tail") else { return };
     let client = daemon.client();
-    // With pauses: what is there at once is read one output after the other.
+    // One after the other: what is there at once is read one output after the other.
+    let gate = |step| daemon.gate_at(step);
     let command = format!(
-        "for n in 1 2; do echo $((2 * n - 1)); sleep 0.3; echo $((2 * n)) >&2; sleep 0.3; done; {}; echo 5",
-        daemon.gate()
+        "echo 1; {}; echo 2 >&2; {}; echo 3; {}; echo 4 >&2; {}; echo 5",
+        gate("-1"),
+        gate("-2"),
+        gate("-3"),
+        gate("-4")
     );
     client.start("job", &command);
-    eventually("four lines are there", || {
-        client.read(request(|request| request.no_follow = true)).len() == 4
-    });
+    for number in 1..=4 {
+        eventually("another line is there", || {
+            client.read(request(|request| request.no_follow = true)).len() == number
+        });
+        if number < 4 {
+            daemon.go_on(&format!("-{number}"));
+        }
+    }
     let tail = |lines| request(|request| (request.tail_lines, request.no_follow) = (Some(lines), true));
     assert_eq!(client.read(tail(0)), []);
     assert_eq!(lines(&client.read(tail(1))), ["4"]);
@@ -35,7 +46,7 @@ fn the_newest_are_so_many_as_asked_for_and_what_follows() {
     });
     assert_eq!(lines(&client.read(stdout)), ["3"]);
     let following = [0, 1].map(|lines| client.follow(request(|request| request.tail_lines = Some(lines))));
-    daemon.go();
+    daemon.go_on("-4");
     let [none, one] = following.map(|stream| stream.rest().0);
     assert_eq!((lines(&none), lines(&one)), (vec!["5"], vec!["4", "5"]));
 }
@@ -44,11 +55,17 @@ fn the_newest_are_so_many_as_asked_for_and_what_follows() {
 fn items_since_a_second_are_those_that_are_not_older() {
     let Some(daemon) = Daemon::start("since") else { return };
     let client = daemon.client();
-    client.start("job", "for n in 1 2 3 4 5 6; do echo $n; sleep 0.4; done");
+    client.start("job", &format!("seq 3; {}; seq 4 6", daemon.gate()));
+    let mut stream = client.follow(named("job"));
+    let _ = [stream.item(), stream.item(), stream.item()];
+    // Into another second.
+    std::thread::sleep(Duration::from_millis(1100));
+    daemon.go();
+    assert_eq!(stream.rest().1, Ok(()));
     let all = client.read(named("job"));
     assert_eq!(all.len(), 6);
     let last = all[5].timestamp;
-    assert!(all[0].timestamp < last, "it took more than a second");
+    assert!(all[2].timestamp < last, "more than a second has passed");
     for since in [i64::MIN, 0, all[0].timestamp, last, last + 1, i64::MAX] {
         let expected: Vec<_> = all.iter().filter(|item| item.timestamp >= since).cloned().collect();
         assert_eq!(client.read(request(|request| request.since = Some(since))), expected, "{since}");

@@ -1,15 +1,16 @@
 //! Readers that are slow, stuck, or very many: at nobody's expense but their own.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auraed::grpc::status::Code;
 use auraed::limits::{HEADER_LIST_SOFT_BYTES_MAX, STREAM_ANSWER_BYTES};
 use auraed::proto::aurae::observe::v0::{GetSubProcessStreamRequest, LogItem};
 use auraed::proto::aurae::runtime::v0::{Executable, LogPolicy};
 
-use super::daemon::{Client, Daemon, Stream, eventually, executable, named};
+use super::daemon::{Daemon, PATIENCE, eventually, executable, named};
 
 /// Writes numbered lines, and how many nanoseconds that took to a file.
 fn timed(daemon: &Daemon, count: u32, output: &str, file: &str) -> String {
@@ -42,19 +43,29 @@ fn a_reader_that_stalls_slows_nobody_and_is_told_what_it_lost() {
     let client = daemon.client();
     client.start("null", &timed(&daemon, LINES, ">/dev/null", "null"));
     client.wait("null");
-    client.start("alone", &timed(&daemon, LINES, "", "alone"));
-    client.wait("alone");
-
-    let gated = |file: &str| format!("{}; {}", daemon.gate(), timed(&daemon, LINES, "", file));
-    client.start("job", &gated("watched"));
-    let (late, never) = (daemon.client(), daemon.client());
-    let (mut late, never) = (late.follow(named("job")), never.follow(named("job")));
-    daemon.go();
-    let first = late.item();
-    client.wait("job");
-    let [null, alone, watched] = ["null", "alone", "watched"].map(|file| nanoseconds(&daemon, file));
+    let clients = [daemon.client(), daemon.client()];
+    // Whoever else runs on the machine takes time from both, but not each time from the same one.
+    let (mut alone, mut watched, mut round) = (f64::INFINITY, f64::INFINITY, 0);
+    let (first, late, never) = loop {
+        round += 1;
+        let file = |what: &str| format!("{what}-{round}");
+        client.start("alone", &timed(&daemon, LINES, "", &file("alone")));
+        client.wait("alone");
+        let job = timed(&daemon, LINES, "", &file("watched"));
+        client.start("job", &format!("{}; {job}", daemon.gate_at(&file(""))));
+        let [mut late, never] = clients.each_ref().map(|client| client.follow(named("job")));
+        daemon.go_on(&file(""));
+        let first = late.item();
+        client.wait("job");
+        alone = alone.min(nanoseconds(&daemon, &file("alone")));
+        watched = watched.min(nanoseconds(&daemon, &file("watched")));
+        if watched < 3.0 * alone || round == 5 {
+            break (first, late, never);
+        }
+    };
+    let null = nanoseconds(&daemon, "null");
     eprintln!(
-        "{LINES} lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall",
+        "{LINES} lines beside /dev/null: {:.2} times as long without a reader, {:.2} with two that stall; {round} rounds",
         alone / null,
         watched / null
     );
@@ -114,22 +125,34 @@ fn a_thousand_followers_that_stall_take_what_the_limits_say() {
     let begun = daemon.memory("VmRSS");
     // More, over all rounds, than there may be at a time.
     for round in 0..3 {
-        let clients: Vec<Client> = (0..CLIENTS).map(|_| daemon.client()).collect();
-        let streams: Vec<Stream<'_>> =
-            clients.iter().flat_map(|client| (0..PER_CLIENT).map(|_| client.follow(named("job")))).collect();
-        // Long enough for each to be given all that is held for one who does not read.
-        thread::sleep(Duration::from_millis(500));
-        let grown = daemon.memory("VmRSS").saturating_sub(begun);
-        let bound = streams.len() * (STREAM_ANSWER_BYTES + HEADER_LIST_SOFT_BYTES_MAX + 2048);
+        let (stalled, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let grown = thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    let client = daemon.client_with(10 * PATIENCE);
+                    let streams: Vec<_> = (0..PER_CLIENT).map(|_| client.follow(named("job"))).collect();
+                    stalled.fetch_add(1, Ordering::Relaxed);
+                    let begin = Instant::now();
+                    while !is_over.load(Ordering::Relaxed) && begin.elapsed() < PATIENCE {
+                        streams[0].leave_unread(Duration::from_millis(20));
+                    }
+                });
+            }
+            eventually("all follow", || stalled.load(Ordering::Relaxed) == CLIENTS);
+            // Long enough for each to be given all that is held for one who does not read.
+            thread::sleep(Duration::from_millis(500));
+            let grown = daemon.memory("VmRSS").saturating_sub(begun);
+            is_over.store(true, Ordering::Relaxed);
+            grown
+        });
+        let followers = CLIENTS * PER_CLIENT;
+        let bound = followers * (STREAM_ANSWER_BYTES + HEADER_LIST_SOFT_BYTES_MAX + 2048);
         eprintln!(
-            "round {round}: {} followers that stall: {} KiB, {} at most",
-            streams.len(),
+            "round {round}: {followers} followers that stall: {} KiB, {} at most",
             grown >> 10,
             bound >> 10
         );
         assert!(grown <= bound, "{grown} bytes more");
-        drop(streams);
-        drop(clients);
         eventually("memory is given back", || daemon.memory("VmRSS") < begun + (4 << 20));
     }
     daemon.client().stop("job").expect("stop");

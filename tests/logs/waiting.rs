@@ -10,20 +10,27 @@ use super::daemon::{
     Daemon, PATIENCE, Stream, blocking, eventually, executable, is_gone, lines, named, restarting,
 };
 
-/// Bytes that a process has written; of one that has ended, what was known last.
+/// What a pipe holds (pipe(7)).
+const PIPE_BYTES: u64 = 64 << 10;
+
+/// Bytes that a process has written; of one that has ended, none.
 fn written(pid: i32) -> Option<u64> {
     let counts = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
     counts.lines().find_map(|line| line.strip_prefix("wchar: "))?.parse().ok()
 }
 
-/// Waits until it has written something, and writes no more.
+/// Waits until it has written more than its pipe holds, and sleeps because it can write no more.
 fn stands_still(pid: i32) {
+    let sleeps = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| status.contains("State:\tS"))
+    };
     let mut last = None;
     eventually("it waits", || {
         let before = last;
-        last = written(pid);
+        last = written(pid).filter(|_| sleeps());
         thread::sleep(Duration::from_millis(200));
-        last.is_some_and(|bytes| bytes > 0) && last == before
+        last.is_some_and(|bytes| bytes > PIPE_BYTES) && last == before && sleeps()
     });
 }
 
@@ -100,8 +107,9 @@ fn a_writer_goes_on_when_its_reader_leaves() {
         complete.join().expect("it is complete");
     });
     // And one that resets its stream, on a connection that stays.
-    let pid = client.start_it(blocking("reset", &format!("{}; exec seq {LINES}", daemon.gate())));
+    let pid = client.start_it(blocking("reset", &format!("{}; exec seq {LINES}", daemon.gate_at("-again"))));
     let stalled = fast.follow(named("reset"));
+    daemon.go_on("-again");
     stands_still(pid);
     drop(stalled);
     let prompt = fast.follow(named("reset")).rest().0;

@@ -6,7 +6,7 @@ use auraed::grpc::status::{Code, Status};
 use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 
-use super::daemon::{Client, Daemon, eventually, executable, lines, named, of};
+use super::daemon::{Client, Daemon, Stream, eventually, executable, lines, named, of};
 
 #[test]
 fn what_is_not_an_executable_of_ours_is_not_found() {
@@ -132,8 +132,13 @@ fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
     let Some(daemon) = Daemon::start("ends") else { return };
     let client = daemon.client();
     client.start("job", "echo line; exec sleep 1000");
-    let hasty = daemon.client_with(std::time::Duration::from_millis(300));
-    let (items, end) = hasty.follow(named("job")).rest();
+    // As long as it takes to be given something, on a machine that does other things, too.
+    let late = [300, 3_000, 30_000].into_iter().find_map(|deadline_ms| {
+        let hasty = daemon.client_with(std::time::Duration::from_millis(deadline_ms));
+        let ended = hasty.try_follow(named("job")).map(Stream::rest);
+        ended.ok().filter(|(items, _)| !items.is_empty())
+    });
+    let (items, end) = late.expect("it is given within half a minute");
     assert_eq!(lines(&items), ["line"]);
     assert_eq!(end.expect_err("too late").code, Code::DeadlineExceeded);
     let mut stream = client.follow(named("job"));
