@@ -645,8 +645,7 @@ impl Cells {
         let join = self.tree.procs_to_join(cell, entered, limited);
         let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
         let memory = self.tree.memory_counts(cell);
-        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
-        drop(output);
+        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, output));
         match self.in_time(cell, &spec.name, number, launched) {
             Ok(spawned) => {
                 capture.keep_files();

@@ -36,7 +36,7 @@ pub struct Plan<'a> {
     pub namespaces: Namespaces<'a>,
     /// `cgroup.procs` files, open for writing, of the cgroups that the child enters by itself before all else.
     pub join: &'a [BorrowedFd<'a>],
-    /// What becomes standard input, and standard output and error. Must be above 2: [`dup_above_stdio`].
+    /// What becomes standard input, and standard output and error. Must be above 2: [`above_stdio`].
     pub stdin: BorrowedFd<'a>,
     pub output: [BorrowedFd<'a>; 2],
     /// What becomes descriptor 3, the one that the program gets beside those.
@@ -168,9 +168,13 @@ pub fn into_cgroup_works(null: BorrowedFd<'_>) -> bool {
     clone::clone_into_works(null)
 }
 
-/// A copy of `fd`, closed on exec, that is none of 0, 1 and 2.
-pub fn dup_above_stdio(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+/// `fd`, or a copy of it, closed on exec, where it is one of 0, 1 and 2.
+pub fn above_stdio(fd: impl Into<OwnedFd>) -> Result<OwnedFd, Errno> {
     use nix::fcntl::{FcntlArg, fcntl};
+    let fd = fd.into();
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
     let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     // SAFETY: F_DUPFD_CLOEXEC has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
@@ -497,7 +501,7 @@ mod tests {
 
     fn run(programs: &[&CStr], script: &str) -> Result<Spawned, SpawnError> {
         let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
-        let null = dup_above_stdio(null.as_fd()).expect("dup");
+        let null = above_stdio(null).expect("dup");
         let arguments = ["sh", "-c", script].map(|a| CString::new(a).expect("no NUL"));
         spawn(&Plan {
             programs: &programs.iter().map(|&program| program.to_owned()).collect::<Vec<_>>(),
