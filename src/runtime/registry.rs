@@ -73,6 +73,8 @@ struct Cell {
     /// Tells this cell from an earlier one of the same name.
     number: u64,
     spec: CellSpec,
+    /// The controllers that limit it or ever did.
+    ever_limited: ControllerSet,
     /// What its limits are about to become. What starts meanwhile is put under these, too.
     updating: Option<Limits>,
     state: CellState,
@@ -129,6 +131,8 @@ pub(super) struct Place {
     pub leaf: u64,
     /// The controllers that limit the cell or one around it.
     pub limited: ControllerSet,
+    /// Those that do or ever did: no others can have counted anything.
+    pub ever_limited: ControllerSet,
     pub namespaces: Arc<Namespaces>,
     pub output: Arc<Feed>,
 }
@@ -220,6 +224,7 @@ impl Registry {
         let cell = self.open_cell(name)?;
         check_isolation(name, change.isolation, cell.spec.isolation)?;
         let (old, new) = (cell.spec.limits.clone(), change.applied_to(&cell.spec.limits));
+        cell.ever_limited = cell.ever_limited.and(ControllerSet::of(&new));
         cell.updating = Some(new.clone());
         Ok((cell.number, Updating { name: name.clone(), old, new, inside }))
     }
@@ -246,13 +251,21 @@ impl Registry {
 
     /// The controllers that limit this cell or one around it.
     pub fn limited(&self, name: &CellName) -> ControllerSet {
-        let chain = std::iter::successors(Some(name.clone()), CellName::parent);
-        let cells = chain.filter_map(|name| self.cells.get(&name));
         let of = |cell: &Cell| {
             let soon = cell.updating.as_ref().map(ControllerSet::of).unwrap_or_default();
             ControllerSet::of(&cell.spec.limits).and(soon)
         };
-        cells.map(of).fold(ControllerSet::default(), ControllerSet::and)
+        self.outwards(name).map(of).fold(ControllerSet::default(), ControllerSet::and)
+    }
+
+    fn ever_limited(&self, name: &CellName) -> ControllerSet {
+        self.outwards(name).map(|cell| cell.ever_limited).fold(ControllerSet::default(), ControllerSet::and)
+    }
+
+    /// The cell, the one around it, and so on.
+    fn outwards(&self, name: &CellName) -> impl Iterator<Item = &Cell> {
+        let names = std::iter::successors(Some(name.clone()), CellName::parent);
+        names.filter_map(|name| self.cells.get(&name))
     }
 
     /// Closes the cell and all inside it to all that is new, and answers what is in them. Without `force` there may be
@@ -361,6 +374,7 @@ impl Registry {
         spec: &Arc<ExecutableSpec>,
     ) -> Result<Reservation, Error> {
         let (leaf, limited) = (self.next_number(), self.limited(cell_name));
+        let ever_limited = self.ever_limited(cell_name);
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
         let previous = self.make_room(leaf, cell_name, &spec.name)?;
@@ -371,7 +385,7 @@ impl Registry {
         cell.executables.insert(spec.name.clone(), record);
         let namespaces = Arc::clone(&cell.namespaces);
         self.executables += 1;
-        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous })
+        Ok(Reservation { place: Place { leaf, limited, ever_limited, namespaces, output }, previous })
     }
 
     /// The leaf in which a process is being made; the first, where several are.
@@ -451,6 +465,7 @@ impl Registry {
     /// run, and what to start. Under the same lock as Stop and Free, so that none slips in behind them.
     pub fn begin_restart(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Relaunch> {
         let (next, limited) = (self.next_number(), self.limited(cell));
+        let ever_limited = self.ever_limited(cell);
         if self.shut {
             return None;
         }
@@ -459,7 +474,7 @@ impl Registry {
         let record = open.record(name, leaf)?;
         let spec = record.begin_restart(next)?;
         let output = Arc::clone(&record.completion().output);
-        Some(Relaunch { spec, place: Place { leaf: next, limited, namespaces, output } })
+        Some(Relaunch { spec, place: Place { leaf: next, limited, ever_limited, namespaces, output } })
     }
 
     /// With `for_good` no other try can do better.
@@ -673,6 +688,7 @@ impl Cell {
         let (executables, stale) = (BTreeMap::new(), Vec::new());
         Self {
             number,
+            ever_limited: ControllerSet::of(&spec.limits),
             spec,
             updating: None,
             state: CellState::Allocating,
