@@ -389,7 +389,6 @@ fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> 
     }
     close_others_on_exec();
     third_stream(plan.third)?;
-    signals::reset_dispositions();
     // As late as can be: other processes of this user may stop this one from here on, and our thread with it.
     frame.at(Step::BecomeUser)?;
     plan.user.assume()?;
