@@ -235,12 +235,14 @@ fn birth<'a>(frame: &Frame<'a>) -> Birth<'a> {
 
 fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
     check(Step::Clone.text())?;
-    let stack = Stack::new()?;
+    let stack = Stack::kept_or_new()?;
     // A handler of ours that ran in the child would run in our memory: no signal may arrive before the reset.
     let _blocked = AllBlocked::new()?;
     // SAFETY: `child_main` obeys the rules of `clone` and is given the frame that it expects, which outlives the call,
     // and this thread stands still until the child has left our memory.
-    unsafe { clone::clone(birth(frame), &stack, child_main, address(frame)) }
+    let cloned = unsafe { clone::clone(birth(frame), &stack, child_main, address(frame)) };
+    stack.keep();
+    cloned
 }
 
 /// Makes the child in namespaces that only its maker can enter, and so by an envoy: a child that enters them, makes the
