@@ -398,7 +398,7 @@ impl Cells {
     }
 
     fn launch(&self, cell: &CellName, spec: &ExecutableSpec, place: &Place) -> Result<Launched, Error> {
-        let Place { leaf: number, limited, namespaces, output } = place;
+        let Place { leaf: number, limited, ever_limited, namespaces, output } = place;
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;
         let files = self.open_files(cell, spec)?;
@@ -409,9 +409,8 @@ impl Cells {
         let entered = (!self.launcher.born_in_leaf()).then_some(&leaf);
         let join = self.tree.procs_to_join(cell, entered, limited);
         let destination = Destination { leaf: &leaf, join, namespaces: entrance.as_sys() };
-        let memory = self.tree.memory_counts(cell);
-        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, &output));
-        drop(output);
+        let memory = self.tree.memory_counts(cell, *ever_limited);
+        let launched = created.and_then(|()| self.launcher.launch(cell, spec, &destination, output));
         match self.in_time(cell, &spec.name, number, launched) {
             Ok(spawned) => {
                 capture.keep_files();

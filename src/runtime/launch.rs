@@ -63,7 +63,7 @@ impl Launcher {
         let init = path(&config.init, "the init's path")?;
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|error| Error::file("open", "/dev/null", &error))?;
-        let null = spawn::dup_above_stdio(null.as_fd()).map_err(|e| Error::Setup("/dev/null", e))?;
+        let null = spawn::above_stdio(null).map_err(|e| Error::Setup("/dev/null", e))?;
         let open_files = config.open_files.map(|OpenFilesLimit { soft, hard }| ResourceLimit {
             resource: rlimit::OPEN_FILES,
             soft,
@@ -90,14 +90,13 @@ impl Launcher {
         cell: &CellName,
         spec: &ExecutableSpec,
         destination: &Destination<'_>,
-        output: &[PipeWriter; 2],
+        [out, err]: [PipeWriter; 2],
     ) -> Result<Spawned, Error> {
         let (leaf, procs) = self.open(destination)?;
         let join: Vec<_> = procs.iter().map(|file| file.as_fd()).collect();
         let stdin = self.stdin(spec)?;
-        let above_stdio = |pipe: &PipeWriter| spawn::dup_above_stdio(pipe.as_fd());
-        let output = above_stdio(&output[0]).and_then(|out| Ok((out, above_stdio(&output[1])?)));
-        let (out, err) = output.map_err(|errno| Error::Setup("a pipe for output", errno))?;
+        let above_stdio = |pipe| spawn::above_stdio(pipe).map_err(|e| Error::Setup("a pipe for output", e));
+        let (out, err) = (above_stdio(out)?, above_stdio(err)?);
         let (programs, arguments) = self.program(spec);
         let limits = self.limits(spec);
         let plan = Plan {
@@ -129,7 +128,7 @@ impl Launcher {
 
     fn stdin(&self, spec: &ExecutableSpec) -> Result<Option<OwnedFd>, Error> {
         let Some(stdin) = &spec.stdin else { return Ok(None) };
-        let pipe = stdin.pipe(spec.user).and_then(|pipe| spawn::dup_above_stdio(pipe.as_fd()));
+        let pipe = stdin.pipe(spec.user).and_then(spawn::above_stdio);
         pipe.map(Some).map_err(|errno| Error::Setup("a pipe for standard input", errno))
     }
 

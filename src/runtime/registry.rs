@@ -151,6 +151,7 @@ impl Registry {
         let cell = self.open_cell(name)?;
         check_isolation(name, change.isolation, cell.spec.isolation)?;
         let (old, new) = (cell.spec.limits.clone(), change.applied_to(&cell.spec.limits));
+        cell.ever_limited = cell.ever_limited.and(ControllerSet::of(&new));
         cell.updating = Some(new.clone());
         Ok((cell.number, Updating { name: name.clone(), old, new, inside }))
     }
@@ -177,13 +178,21 @@ impl Registry {
 
     /// The controllers that limit this cell or one around it.
     pub fn limited(&self, name: &CellName) -> ControllerSet {
-        let chain = std::iter::successors(Some(name.clone()), CellName::parent);
-        let cells = chain.filter_map(|name| self.cells.get(&name));
         let of = |cell: &Cell| {
             let soon = cell.updating.as_ref().map(ControllerSet::of).unwrap_or_default();
             ControllerSet::of(&cell.spec.limits).and(soon)
         };
-        cells.map(of).fold(ControllerSet::default(), ControllerSet::and)
+        self.outwards(name).map(of).fold(ControllerSet::default(), ControllerSet::and)
+    }
+
+    fn ever_limited(&self, name: &CellName) -> ControllerSet {
+        self.outwards(name).map(|cell| cell.ever_limited).fold(ControllerSet::default(), ControllerSet::and)
+    }
+
+    /// The cell, the one around it, and so on.
+    fn outwards(&self, name: &CellName) -> impl Iterator<Item = &Cell> {
+        let names = std::iter::successors(Some(name.clone()), CellName::parent);
+        names.filter_map(|name| self.cells.get(&name))
     }
 
     /// Closes the cell and all inside it to all that is new, and answers what is in them. Without `force` there may be

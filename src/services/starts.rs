@@ -6,16 +6,34 @@
 //! around it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use smol::lock::{RwLock, RwLockReadGuardArc, RwLockWriteGuardArc, Semaphore, SemaphoreGuardArc};
 
-use crate::limits::STARTS_MAX;
+use crate::limits::{START_TIMEOUT, STARTS_MAX};
 use crate::runtime::CellName;
 
 pub struct Starts {
     cells: Mutex<BTreeMap<CellName, Arc<Locks>>>,
     threads: Arc<Semaphore>,
+    limited: Mutex<Limited>,
+}
+
+/// Starts that must not take too long. One timer for all, which stays set when they are over: to set it for each start
+/// would wake a thread.
+#[derive(Default)]
+struct Limited {
+    under_way: Vec<UnderWay>,
+    is_watched: bool,
+}
+
+/// A start that is under way until the handle that this points to is dropped.
+#[derive(Clone)]
+pub struct UnderWay {
+    pub cell: CellName,
+    late: Instant,
+    handle: Weak<()>,
 }
 
 /// To be held while a process is started. The places are given back first, then their records.
@@ -48,7 +66,8 @@ struct Record {
 
 impl Default for Starts {
     fn default() -> Self {
-        Self { cells: Mutex::default(), threads: Arc::new(Semaphore::new(STARTS_MAX)) }
+        let threads = Arc::new(Semaphore::new(STARTS_MAX));
+        Self { cells: Mutex::default(), threads, limited: Mutex::default() }
     }
 }
 
@@ -82,6 +101,40 @@ impl Starts {
         Pause { _freezing: record.locks.freeze.write_arc().await, _record: record }
     }
 
+    /// A start in this cell begins, and is over when the handle is dropped. True when the caller has to see to it that
+    /// [`Starts::late`] is asked when [`Starts::next_late`] says, until that says never.
+    pub fn limit(&self, cell: &CellName) -> (Arc<()>, bool) {
+        let handle = Arc::new(());
+        let under_way = UnderWay {
+            cell: cell.clone(),
+            late: Instant::now() + START_TIMEOUT,
+            handle: Arc::downgrade(&handle),
+        };
+        let mut limited = self.limited();
+        limited.under_way.retain(UnderWay::is_so);
+        limited.under_way.push(under_way);
+        (handle, !std::mem::replace(&mut limited.is_watched, true))
+    }
+
+    /// When the first of those that are under way takes too long. With none of them, the next to begin is to be watched anew.
+    pub fn next_late(&self) -> Option<Instant> {
+        let mut limited = self.limited();
+        limited.under_way.retain(UnderWay::is_so);
+        let next = limited.under_way.iter().map(|start| start.late).min();
+        limited.is_watched = next.is_some();
+        next
+    }
+
+    /// Those that take too long, each once.
+    pub fn late(&self) -> Vec<UnderWay> {
+        let now = Instant::now();
+        self.limited().under_way.extract_if(.., |start| start.late <= now).collect()
+    }
+
+    fn limited(&self) -> MutexGuard<'_, Limited> {
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn record(self: &Arc<Self>, cell: &CellName) -> Record {
         let locks = self.cells().entry(cell.clone()).or_default().clone();
         Record { starts: self.clone(), cell: cell.clone(), locks }
@@ -89,6 +142,12 @@ impl Starts {
 
     fn cells(&self) -> MutexGuard<'_, BTreeMap<CellName, Arc<Locks>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnderWay {
+    pub fn is_so(&self) -> bool {
+        self.handle.strong_count() > 0
     }
 }
 
@@ -134,6 +193,27 @@ mod tests {
         assert!(now(starts.thread()).is_none(), "nor for what is in no cell");
         drop((first, others));
         assert!(starts.cells().is_empty(), "what nobody waits for is forgotten");
+    }
+
+    #[test]
+    fn one_watches_over_all_that_are_under_way() {
+        let starts = Starts::default();
+        assert!(starts.next_late().is_none());
+        let (first, is_to_be_watched) = starts.limit(&name("a"));
+        assert!(is_to_be_watched);
+        let (_second, is_to_be_watched) = starts.limit(&name("b"));
+        assert!(!is_to_be_watched);
+        let late = starts.next_late().expect("two are under way");
+        drop(first);
+        assert!(starts.next_late().expect("one is under way") > late, "one that is over has no time");
+        assert!(starts.late().is_empty(), "none has begun so long ago");
+
+        starts.limited().under_way.iter_mut().for_each(|start| start.late = Instant::now());
+        let late = starts.late();
+        assert_eq!(late.iter().map(|start| start.cell.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert!(late.iter().all(UnderWay::is_so) && starts.late().is_empty(), "each is told once");
+        assert!(starts.next_late().is_none());
+        assert!(starts.limit(&name("c")).1, "nobody watches any more");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a program that was started by [`super::spawn`] has from it.
 
-use super::signals;
+use super::signals::Disposed;
 use super::spawn::THIRD;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -26,7 +26,7 @@ pub fn take_third() -> Option<OwnedFd> {
 /// Rust's runtime handles two of them. And has the kernel reap the children of this process, those that it inherits
 /// included, as they end: with SIGCHLD ignored none becomes a zombie, and nobody is woken (wait(2), notes).
 pub fn rely_on_the_kernel() -> Result<(), Errno> {
-    signals::reset_dispositions();
+    Disposed::now().reset();
     // SAFETY: SIG_IGN runs no code.
     let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     if before == libc::SIG_ERR { Err(Errno::last()) } else { Ok(()) }

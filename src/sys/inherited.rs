@@ -2,15 +2,20 @@
 //! once, so that a start costs no call for what is as it should be.
 
 use super::capabilities;
+use super::signals::Disposed;
 use nix::errno::Errno;
 use nix::libc;
 
 /// Nanoseconds by which timers may be late (prctl(2), PR_SET_TIMERSLACK): what a process has that nobody has changed.
 const TIMER_SLACK_NS: libc::c_ulong = 50_000;
 
-/// What differs from what a program is to begin with: bit n is the nth of [`ITEMS`].
+/// What differs from what a program is to begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Inherited(i32);
+pub struct Inherited {
+    /// Bit n is the nth of [`ITEMS`].
+    items: i32,
+    signals: Disposed,
+}
 
 struct Item {
     /// What a log calls it.
@@ -38,9 +43,12 @@ const ITEMS: [Item; 8] = [
 ];
 
 impl Inherited {
-    /// Looks at the calling thread. Those that it makes later have the same.
+    /// Looks at the calling thread. Those that it makes later have the same; and nothing in this program changes what a
+    /// signal does once its threads run.
     pub fn of_this_thread() -> Self {
-        Self::all(|item| (item.differs)())
+        let differing = ITEMS.iter().enumerate().filter(|(_, item)| (item.differs)());
+        let items = differing.fold(0, |bits, (number, _)| bits | 1 << number);
+        Self { items, signals: Disposed::now() }
     }
 
     /// What it is, in the words of a log.
@@ -50,36 +58,32 @@ impl Inherited {
     }
 
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self == Self::default()
     }
 
     /// Leaves it behind, and answers what the kernel has not let go of: a better priority or a lower score takes a
     /// privilege that we may lack. For the child between clone and exec, as long as it has ours: only system calls.
     pub(super) fn leave_behind(self) -> Self {
+        self.signals.reset();
         let mut kept = 0;
         for (number, item) in ITEMS.iter().enumerate() {
             if self.has(number) && (item.reset)().is_err() {
                 kept |= 1 << number;
             }
         }
-        Self(kept)
+        Self::from_bits(kept)
     }
 
     pub(super) fn bits(self) -> i32 {
-        self.0
+        self.items
     }
 
-    pub(super) fn from_bits(bits: i32) -> Self {
-        Self(bits)
-    }
-
-    fn all(chosen: impl Fn(&Item) -> bool) -> Self {
-        let numbers = ITEMS.iter().enumerate().filter(|(_, item)| chosen(item)).map(|(number, _)| number);
-        Self(numbers.fold(0, |bits, number| bits | 1 << number))
+    pub(super) fn from_bits(items: i32) -> Self {
+        Self { items, signals: Disposed::default() }
     }
 
     fn has(self, number: usize) -> bool {
-        self.0 & (1 << number) != 0
+        self.items & (1 << number) != 0
     }
 }
 

@@ -44,19 +44,55 @@ pub fn unblock_all() -> Result<(), Errno> {
     set_mask(0, &mut 0)
 }
 
-/// Gives every signal its default action. For the child between clone and exec: allocates and locks nothing.
-///
-/// The child has dispositions of its own (no CLONE_SIGHAND); execve(2) would reset handlers, but would keep what is
-/// ignored, such as the SIGPIPE that Rust's runtime ignores.
-pub fn reset_dispositions() {
-    for signal in 1..=SIGNAL_MAX {
-        let no_old = std::ptr::null_mut::<u64>();
-        // SAFETY: `DEFAULT_ACTION` is at least as long as the kernel's struct sigaction, and SIG_DFL runs no code.
-        // SIGKILL and SIGSTOP answer EINVAL, which is as it should be.
-        unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT_ACTION.as_ptr(), no_old, KERNEL_SET_BYTES)
-        };
+/// Signals that do something else than they do by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disposed(KernelSet);
+
+impl Disposed {
+    /// Those of this process: what is ignored, such as the SIGPIPE that Rust's runtime ignores, and what is handled.
+    pub fn now() -> Self {
+        let is_disposed = |signal: &libc::c_int| action_of(*signal) != DEFAULT_ACTION;
+        Self((1..=SIGNAL_MAX).filter(is_disposed).fold(0, |set, signal| set | bit(signal)))
     }
+
+    /// Gives them their default action. For the child between clone and exec: allocates and locks nothing.
+    ///
+    /// The child has dispositions of its own (no CLONE_SIGHAND). execve(2) would reset handlers, but late, and keeps what
+    /// is ignored.
+    pub fn reset(self) {
+        for signal in (1..=SIGNAL_MAX).filter(|signal| self.0 & bit(*signal) != 0) {
+            let no_old = std::ptr::null_mut::<u64>();
+            // SAFETY: `DEFAULT_ACTION` is at least as long as the kernel's struct sigaction, and SIG_DFL runs no code.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    DEFAULT_ACTION.as_ptr(),
+                    no_old,
+                    KERNEL_SET_BYTES,
+                )
+            };
+        }
+    }
+}
+
+fn bit(signal: libc::c_int) -> KernelSet {
+    1 << (signal - 1)
+}
+
+fn action_of(signal: libc::c_int) -> [u64; 4] {
+    let mut action = DEFAULT_ACTION;
+    // SAFETY: the array is at least as long as the kernel's struct sigaction, and nothing is changed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            std::ptr::null::<u64>(),
+            action.as_mut_ptr(),
+            KERNEL_SET_BYTES,
+        )
+    };
+    action
 }
 
 fn set_mask(mask: KernelSet, before: &mut KernelSet) -> Result<(), Errno> {
@@ -70,6 +106,18 @@ fn set_mask(mask: KernelSet, before: &mut KernelSet) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_disposed_is_what_the_kernel_says() {
+        let status = std::fs::read_to_string("/proc/self/status").expect("own status");
+        let set = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a set of signals");
+            KernelSet::from_str_radix(line.trim(), 16).expect("hexadecimal")
+        };
+        let (ignored, handled) = (set("SigIgn:"), set("SigCgt:"));
+        assert_ne!(ignored & bit(libc::SIGPIPE), 0, "Rust's runtime ignores it");
+        assert_eq!(Disposed::now(), Disposed(ignored | handled));
+    }
 
     #[test]
     fn everything_is_blocked_and_then_as_before() {

@@ -36,7 +36,7 @@ pub struct Plan<'a> {
     pub namespaces: Namespaces<'a>,
     /// `cgroup.procs` files, open for writing, of the cgroups that the child enters by itself before all else.
     pub join: &'a [BorrowedFd<'a>],
-    /// What becomes standard input, and standard output and error. Must be above 2: [`dup_above_stdio`].
+    /// What becomes standard input, and standard output and error. Must be above 2: [`above_stdio`].
     pub stdin: BorrowedFd<'a>,
     pub output: [BorrowedFd<'a>; 2],
     /// What becomes descriptor 3, the one that the program gets beside those.
@@ -168,9 +168,13 @@ pub fn into_cgroup_works(null: BorrowedFd<'_>) -> bool {
     clone::clone_into_works(null)
 }
 
-/// A copy of `fd`, closed on exec, that is none of 0, 1 and 2.
-pub fn dup_above_stdio(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+/// `fd`, or a copy of it, closed on exec, where it is one of 0, 1 and 2.
+pub fn above_stdio(fd: impl Into<OwnedFd>) -> Result<OwnedFd, Errno> {
     use nix::fcntl::{FcntlArg, fcntl};
+    let fd = fd.into();
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
     let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     // SAFETY: F_DUPFD_CLOEXEC has just made this descriptor for us; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
@@ -231,12 +235,14 @@ fn birth<'a>(frame: &Frame<'a>) -> Birth<'a> {
 
 fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
     check(Step::Clone.text())?;
-    let stack = Stack::new()?;
+    let stack = Stack::kept_or_new()?;
     // A handler of ours that ran in the child would run in our memory: no signal may arrive before the reset.
     let _blocked = AllBlocked::new()?;
     // SAFETY: `child_main` obeys the rules of `clone` and is given the frame that it expects, which outlives the call,
     // and this thread stands still until the child has left our memory.
-    unsafe { clone::clone(birth(frame), &stack, child_main, address(frame)) }
+    let cloned = unsafe { clone::clone(birth(frame), &stack, child_main, address(frame)) };
+    stack.keep();
+    cloned
 }
 
 /// Makes the child in namespaces that only its maker can enter, and so by an envoy: a child that enters them, makes the
@@ -385,7 +391,6 @@ fn become_program(frame: &Frame<'_>) -> Result<std::convert::Infallible, Errno> 
     }
     close_others_on_exec();
     third_stream(plan.third)?;
-    signals::reset_dispositions();
     // As late as can be: other processes of this user may stop this one from here on, and our thread with it.
     frame.at(Step::BecomeUser)?;
     plan.user.assume()?;
@@ -497,7 +502,7 @@ mod tests {
 
     fn run(programs: &[&CStr], script: &str) -> Result<Spawned, SpawnError> {
         let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
-        let null = dup_above_stdio(null.as_fd()).expect("dup");
+        let null = above_stdio(null).expect("dup");
         let arguments = ["sh", "-c", script].map(|a| CString::new(a).expect("no NUL"));
         spawn(&Plan {
             programs: &programs.iter().map(|&program| program.to_owned()).collect::<Vec<_>>(),

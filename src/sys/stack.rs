@@ -3,6 +3,7 @@
 use super::failpoint::check;
 use nix::errno::Errno;
 use nix::libc;
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 /// Bytes of stack. The child calls a handful of system-call wrappers, whose frames are far below a page each.
@@ -17,7 +18,22 @@ pub struct Stack {
     lowest: NonNull<libc::c_void>,
 }
 
+thread_local! {
+    /// To map and unmap one takes longer than most of a start: others that run in this memory have to be told.
+    static KEPT: Cell<Option<Stack>> = const { Cell::new(None) };
+}
+
 impl Stack {
+    /// The one that this thread has kept, or a new one.
+    pub fn kept_or_new() -> Result<Self, Errno> {
+        KEPT.take().map_or_else(Self::new, Ok)
+    }
+
+    /// Keeps it for the next child of this thread.
+    pub fn keep(self) {
+        KEPT.set(Some(self));
+    }
+
     pub fn new() -> Result<Self, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
         let bytes = GUARD_BYTES + STACK_BYTES;

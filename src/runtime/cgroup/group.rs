@@ -170,10 +170,6 @@ impl Group {
 
     /// Whether what is in it stands still; `None` when the cgroup is gone.
     pub fn rest(&self) -> Result<Option<Rest>, Error> {
-        let says = |file: &str, line: &str| {
-            let text = file::read_if_there(&self.path.join(file))?;
-            Ok(text.map(|text| text.lines().any(|found| found == line)))
-        };
         if self.version == Version::V1 {
             let state = file::read_if_there(&self.path.join("freezer.state"))?;
             return Ok(state.map(|state| match state.trim_end() {
@@ -183,17 +179,27 @@ impl Group {
             }));
         }
         // At first there is what was asked for, and `frozen` in the events when all of it has come to rest.
-        Ok(match says("cgroup.events", "frozen 1")? {
+        Ok(match self.has_frozen()? {
             Some(true) => Some(Rest::Frozen),
-            Some(false) if says("cgroup.freeze", "1")? == Some(true) => Some(Rest::Freezing),
+            Some(false) if self.is_told_to_freeze()? => Some(Rest::Freezing),
             Some(false) => Some(Rest::Thawed),
             None => None,
         })
     }
 
-    /// Whether it is frozen, or is about to be: by itself, or with a cgroup around it.
+    /// v2: whether all of it has come to rest, for this cgroup or for one around it. `None` when it is gone.
+    fn has_frozen(&self) -> Result<Option<bool>, Error> {
+        let events = file::read_if_there(&self.path.join("cgroup.events"))?;
+        Ok(events.map(|events| events.lines().any(|line| line == "frozen 1")))
+    }
+
+    /// Whether it is frozen, or is about to be: by itself, or with a cgroup around it. On v2 it takes a moment until the
+    /// latter is known.
     pub fn is_frozen(&self) -> Result<bool, Error> {
-        self.rest().map(|rest| matches!(rest, Some(Rest::Frozen | Rest::Freezing)))
+        match self.version {
+            Version::V1 => self.rest().map(|rest| matches!(rest, Some(Rest::Frozen | Rest::Freezing))),
+            Version::V2 => Ok(self.is_told_to_freeze()? || self.has_frozen()? == Some(true)),
+        }
     }
 
     /// Whether it has been told to freeze itself, whatever is around it.

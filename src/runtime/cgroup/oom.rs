@@ -16,6 +16,7 @@
 
 use super::super::names::CellName;
 use super::super::outcome::Oom;
+use super::controllers::{Controller, ControllerSet};
 use super::tree::Tree;
 use super::{Group, Version, file};
 use std::path::Path;
@@ -38,9 +39,11 @@ pub struct MemoryPlace<'a> {
 }
 
 impl Tree {
-    /// To be read before a run begins.
-    pub fn memory_counts(&self, cell: &CellName) -> MemoryCounts {
-        self.memory_place().map_or_else(MemoryCounts::default, |place| place.counts(cell))
+    /// To be read before a run begins. `ever_limited` are the controllers that limit the cell or one around it, or ever
+    /// did: where memory is not among them, nothing has been counted.
+    pub fn memory_counts(&self, cell: &CellName, ever_limited: ControllerSet) -> MemoryCounts {
+        let place = self.memory_place().filter(|_| ever_limited.contains(Controller::Memory));
+        place.map_or_else(MemoryCounts::default, |place| place.counts(cell))
     }
 
     /// Whether a process of this leaf was a victim since then, and of which limit. To be read while the leaf is there.

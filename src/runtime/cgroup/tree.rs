@@ -227,7 +227,7 @@ impl Tree {
     ///
     /// Not by `cgroup.events` alone: on v2 a frozen process that gets a signal leaves that state for a moment.
     pub fn is_frozen(&self, cell: &CellName) -> Result<bool, Error> {
-        let mut around = Some(cell.clone());
+        let mut around = cell.parent();
         while let Some(cell) = around {
             if self.cell(&cell).is_told_to_freeze()? {
                 return Ok(true);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::cgroup::ControllerSet;
 use super::super::child::Run;
 use super::super::ending::RemovalNotice;
 use super::super::error::Error;
@@ -18,6 +19,8 @@ pub(super) struct Cell {
     /// Tells this cell from an earlier one of the same name.
     pub number: u64,
     pub spec: CellSpec,
+    /// The controllers that limit it or ever did.
+    pub ever_limited: ControllerSet,
     /// What its limits are about to become. What starts meanwhile is put under these, too.
     pub updating: Option<Limits>,
     pub state: CellState,
@@ -44,6 +47,7 @@ impl Cell {
         let (executables, stale) = (BTreeMap::new(), Vec::new());
         Self {
             number,
+            ever_limited: ControllerSet::of(&spec.limits),
             spec,
             updating: None,
             state: CellState::Allocating,

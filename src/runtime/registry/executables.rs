@@ -32,6 +32,8 @@ pub(in super::super) struct Place {
     pub leaf: u64,
     /// The controllers that limit the cell or one around it.
     pub limited: ControllerSet,
+    /// Those that do or ever did: no others can have counted anything.
+    pub ever_limited: ControllerSet,
     pub namespaces: Arc<Namespaces>,
     pub output: Arc<Feed>,
 }
@@ -70,6 +72,7 @@ impl Registry {
         spec: &Arc<ExecutableSpec>,
     ) -> Result<Reservation, Error> {
         let (leaf, limited) = (self.next_number(), self.limited(cell_name));
+        let ever_limited = self.ever_limited(cell_name);
         self.open_cell(cell_name)?.check_startable(cell_name, &spec.name)?;
         let again = self.held.keep(spec).map_err(|()| Error::TooManyRestartBytes)?;
         let previous = self.make_room(leaf, cell_name, &spec.name)?;
@@ -80,7 +83,7 @@ impl Registry {
         cell.executables.insert(spec.name.clone(), record);
         let namespaces = Arc::clone(&cell.namespaces);
         self.executables += 1;
-        Ok(Reservation { place: Place { leaf, limited, namespaces, output }, previous })
+        Ok(Reservation { place: Place { leaf, limited, ever_limited, namespaces, output }, previous })
     }
 
     /// The leaf in which a process is being made; the first, where several are.
@@ -160,6 +163,7 @@ impl Registry {
     /// run, and what to start. Under the same lock as Stop and Free, so that none slips in behind them.
     pub fn begin_restart(&mut self, cell: &CellName, name: &ExecutableName, leaf: u64) -> Option<Relaunch> {
         let (next, limited) = (self.next_number(), self.limited(cell));
+        let ever_limited = self.ever_limited(cell);
         if self.shut {
             return None;
         }
@@ -168,7 +172,7 @@ impl Registry {
         let record = open.record(name, leaf)?;
         let spec = record.begin_restart(next)?;
         let output = Arc::clone(&record.completion().output);
-        Some(Relaunch { spec, place: Place { leaf: next, limited, namespaces, output } })
+        Some(Relaunch { spec, place: Place { leaf: next, limited, ever_limited, namespaces, output } })
     }
 
     /// With `for_good` no other try can do better.

@@ -3,6 +3,7 @@
 mod events;
 
 use super::super::cgroup::MemoryCounts;
+use super::super::change::LimitName;
 use super::super::child::Child;
 use super::super::error::ErrorKind;
 use super::super::executable::{Command, ExecutableSpec, Program};
@@ -191,6 +192,16 @@ fn an_update_holds_its_cell_and_all_that_depend_on_it() {
     let pids = ControllerSet::of(&change.set);
     assert_eq!([registry.limited(&name("a")), registry.limited(&name("a/b/c"))], [Default::default(), pids]);
     assert_eq!(registry.commit_update(updating, number).limits, change.set);
+
+    // What a limit has made the kernel count stays when the limit goes.
+    let unlimit = LimitsChange { clear: vec![LimitName::PidsMax], ..LimitsChange::default() };
+    let (number, updating) = registry.begin_update(&name("a/b"), &unlimit).expect("nobody is at it");
+    registry.commit_update(updating, number);
+    assert_eq!(registry.limited(&name("a/b/c")), ControllerSet::default());
+    assert_eq!(
+        [registry.ever_limited(&name("a")), registry.ever_limited(&name("a/b/c"))],
+        [Default::default(), pids]
+    );
 
     let (number, _) = registry.begin_update(&name("e"), &change).expect("nobody is at it");
     let freeing = registry.free_cell(&name("e"), false, notice()).expect("at any time").number;

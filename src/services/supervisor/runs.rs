@@ -11,7 +11,7 @@ use smol::future::FutureExt;
 
 use super::{Supervisor, ended, locked};
 use crate::grpc::status::Status;
-use crate::limits::{RESTART_HINDERED_DELAY, START_TIMEOUT};
+use crate::limits::RESTART_HINDERED_DELAY;
 use crate::runtime::logs::{Capture, LogFile, News};
 use crate::runtime::{CellName, Exit, Leaf, Restart, Restarted, Started};
 use crate::services::captures::Written;
@@ -121,32 +121,27 @@ impl Supervisor {
 
     /// Has the start in this cell whose turn it is fail when it takes too long, whoever still waits for it. What it answers
     /// is to be dropped when the start is over, and before the turn.
-    pub(super) fn limit_start(&self, cell: &CellName) -> channel::Sender<()> {
-        let (under_way, over) = channel::bounded(1);
-        self.tasks.spawn("the limit on a start", self.clone().give_up_late(cell.clone(), over));
+    pub(super) fn limit_start(&self, cell: &CellName) -> Arc<()> {
+        let (under_way, is_to_be_watched) = self.starts.limit(cell);
+        if is_to_be_watched {
+            self.tasks.spawn("the limit on starts", self.clone().give_up_late());
+        }
         under_way
     }
 
-    async fn give_up_late(self, cell: CellName, over: channel::Receiver<()>) {
-        let ended = async {
-            // Nothing is ever sent.
-            let _ = over.recv().await;
-            false
-        };
-        let late = async {
-            Timer::after(START_TIMEOUT).await;
-            true
-        };
-        if !ended.or(late).await {
-            return;
-        }
-        let given_up = self.run_step(move |cells| {
-            // Asked in this order: a start that is not over by now is the one that was found.
-            let found = cells.launching(&cell).filter(|_| !over.is_closed());
-            found.into_iter().for_each(|number| cells.give_up_start(&cell, number));
-        });
-        if let Err(status) = given_up.await {
-            log::error!("a start that takes too long goes on: {status}");
+    async fn give_up_late(self) {
+        while let Some(late) = self.starts.next_late() {
+            Timer::at(late).await;
+            for start in self.starts.late() {
+                let given_up = self.run_step(move |cells| {
+                    // Asked in this order: a start that is not over by now is the one that was found.
+                    let found = cells.launching(&start.cell).filter(|_| start.is_so());
+                    found.into_iter().for_each(|number| cells.give_up_start(&start.cell, number));
+                });
+                if let Err(status) = given_up.await {
+                    log::error!("a start that takes too long goes on: {status}");
+                }
+            }
         }
     }
 
