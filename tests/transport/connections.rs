@@ -26,6 +26,8 @@ fn patient() -> Timeouts {
         handshake: LONG,
         settings_ack: LONG,
         frame: LONG,
+        body_stall: LONG,
+        body: LONG,
         silence: LONG,
         ping: LONG,
         idle: LONG,
