@@ -87,6 +87,10 @@ pub enum Error {
         START_TIMEOUT.as_millis()
     )]
     StartOverdue { cell: CellName, executable: ExecutableName },
+    #[error(
+        "executable {executable} of cell \"{cell}\" was not started: a panic inside the daemon, whose standard error says where"
+    )]
+    LaunchPanicked { cell: CellName, executable: ExecutableName },
     #[error("executable.capabilities: this kernel does not know {0}; leave it out")]
     CapabilityMissing(&'static str),
     #[error("executable {executable} of cell \"{cell}\" has exited; there is no process to be signalled")]
@@ -191,7 +195,9 @@ impl Error {
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::Isolation { errno, .. } => isolation_kind(*errno),
-            Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            Self::StillAlive { .. } | Self::SignalRefused { .. } | Self::LaunchPanicked { .. } => {
+                Kind::Internal
+            }
             // Cgroups count against the memory of the one that they are in, and against limits on their number; a disk is full.
             Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC | Errno::EDQUOT, .. } => {
                 Kind::ResourceExhausted
