@@ -124,6 +124,12 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const SILENCE_BEFORE_PING: Duration = Duration::from_secs(60);
 /// … and for how long we wait for any byte of an answer.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The kernel asks for a client whether its daemon is still there (tcp(7)) after so many seconds of silence …
+pub const KEEPALIVE_IDLE_SECONDS: u32 = 30;
+/// … again after so many without an answer …
+pub const KEEPALIVE_INTERVAL_SECONDS: u32 = 10;
+/// … and so often, before it takes the connection for lost. A minute in all: a network that is down for a moment is sat out.
+pub const KEEPALIVE_PROBES: u32 = 3;
 /// A connection without a call for so long is asked to leave (GOAWAY); gRPC clients reconnect by themselves.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
