@@ -62,7 +62,10 @@ impl Channel {
             match address {
                 Address::Unix(path) => Socket::new(Async::<UnixStream>::connect(path).await?.into_inner()?),
                 Address::Tcp(address) => {
-                    Socket::new(Async::<TcpStream>::connect(*address).await?.into_inner()?)
+                    let stream = Async::<TcpStream>::connect(*address).await?;
+                    let socket = Socket::tcp(stream.into_inner()?)?;
+                    socket.keep_alive()?;
+                    Ok(socket)
                 }
             }
         };

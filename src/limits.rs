@@ -13,6 +13,9 @@ pub const REQUEST_READS_MAX: usize = 32 << 10;
 /// inflated, and those whose call has not ended. A message of the largest size always fits a few times; more is
 /// refused with RESOURCE_EXHAUSTED instead of growing.
 pub const REQUEST_BYTES_HELD_MAX: usize = 16 << 20;
+/// Of these, those of one connection: a message of the largest size with what it was inflated from. The other half is left
+/// to others, whatever one peer does.
+pub const CONNECTION_REQUEST_BYTES_MAX: usize = REQUEST_BYTES_HELD_MAX / 2;
 /// Headers of a request, counted as RFC 9113 does. Above it a call is answered with RESOURCE_EXHAUSTED.
 pub const HEADER_LIST_SOFT_BYTES_MAX: usize = 8 << 10;
 /// What SETTINGS_MAX_HEADER_LIST_SIZE advertises; above it h2 answers 431 or resets.
@@ -28,7 +31,8 @@ pub const GZIP_BYTES_MAX: usize = 1 << 20;
 /// Inflated between two yields of the executor; takes a fraction of a millisecond.
 pub const INFLATE_STEP_BYTES: usize = 64 << 10;
 
-const _: () = assert!(REQUEST_BYTES_HELD_MAX >= 2 * REQUEST_BYTES_MAX);
+const _: () = assert!(CONNECTION_REQUEST_BYTES_MAX >= 2 * REQUEST_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_HELD_MAX - CONNECTION_REQUEST_BYTES_MAX >= 2 * REQUEST_BYTES_MAX);
 // An argument takes three reads, a variable eight, and a quarter more is left for all else.
 const _: () = assert!(REQUEST_READS_MAX >= (ARGUMENTS_MAX * 3 + ENVIRONMENT_MAX * 8) * 5 / 4);
 const _: () = assert!(GZIP_WORTH_TRYING_BYTES < GZIP_BYTES_MAX);
@@ -111,10 +115,21 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SETTINGS_ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// From the first byte of a frame to its last: 16 KiB at 800 bytes a second.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the rest of a request is waited for while not one byte of it comes. A caller has its request ready when it
+/// calls; as long as for a frame.
+pub const BODY_STALL_TIMEOUT: Duration = FRAME_TIMEOUT;
+/// How long it is waited for in all, however steadily it comes: 4 MiB at 14 KB a second.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Silence after which we ask with a PING whether the peer still lives …
 pub const SILENCE_BEFORE_PING: Duration = Duration::from_secs(60);
 /// … and for how long we wait for any byte of an answer.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The kernel asks for a client whether its daemon is still there (tcp(7)) after so many seconds of silence …
+pub const KEEPALIVE_IDLE_SECONDS: u32 = 30;
+/// … again after so many without an answer …
+pub const KEEPALIVE_INTERVAL_SECONDS: u32 = 10;
+/// … and so often, before it takes the connection for lost. A minute in all: a network that is down for a moment is sat out.
+pub const KEEPALIVE_PROBES: u32 = 3;
 /// A connection without a call for so long is asked to leave (GOAWAY); gRPC clients reconnect by themselves.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// On shutdown, from GOAWAY to the end of the last call; then connections are cut.
@@ -131,6 +146,7 @@ pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 const _: () = assert!(STREAMS_PER_CONNECTION_MAX as usize <= STREAMS_MAX);
 const _: () = assert!(HANDSHAKE_TIMEOUT.as_secs() <= SETTINGS_ACK_TIMEOUT.as_secs());
 const _: () = assert!(SILENCE_BEFORE_PING.as_secs() < IDLE_TIMEOUT.as_secs());
+const _: () = assert!(BODY_STALL_TIMEOUT.as_secs() < BODY_TIMEOUT.as_secs());
 
 // The daemon
 
@@ -227,6 +243,7 @@ pub fn table() -> String {
         ("streams per connection", STREAMS_PER_CONNECTION_MAX.to_string()),
         ("streams in all", STREAMS_MAX.to_string()),
         ("request message", kib(REQUEST_BYTES_MAX)),
+        ("requests held of a connection", kib(CONNECTION_REQUEST_BYTES_MAX)),
         ("requests held in all", kib(REQUEST_BYTES_HELD_MAX)),
         ("request headers", kib(HEADER_LIST_SOFT_BYTES_MAX)),
         ("unread answers in all", kib(ANSWER_BYTES_HELD_MAX)),

@@ -593,6 +593,37 @@ fn a_daemon_is_reached_over_tcp() {
     drop(daemon);
 }
 
+/// Whoever follows waits for as long as it takes; that the daemon's machine is gone, only the kernel can tell.
+#[test]
+fn the_kernel_watches_over_a_daemon_that_is_followed_over_tcp() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("bound");
+    let mut aer = aer()
+        .args(["events", "--socket", &address.to_string()])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("aer runs");
+    let (_connection, peer) = silent.accept().expect("it connects");
+    let port = format!(":{:04X}", peer.port());
+    // proc_pid_net(5): the local address comes second, and the timer sixth: its kind, 2 for keepalive, and the ticks that
+    // are left, 100 a second.
+    let timer = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+        let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut own = fields.filter(|fields| fields[1].ends_with(&port)).map(|fields| fields[5].to_owned());
+        own.next().expect("the connection is there")
+    };
+    let start = Instant::now();
+    // Until the kernel of the other side has acknowledged what it was sent.
+    while !timer().starts_with("02:") {
+        assert!(start.elapsed() < Duration::from_secs(10), "nobody asks: {}", timer());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let left = u32::from_str_radix(&timer()[3..], 16).expect("ticks");
+    assert!(left <= 3000, "within 30 s: {left}");
+    aer.kill().and_then(|()| aer.wait()).expect("it is ours");
+}
+
 /// `aer` without the environment that the tests were started in.
 fn aer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aer"));

@@ -183,8 +183,38 @@ fn a_start_that_has_no_place_for_its_files_leaves_nothing() {
         );
         assert!(!logs.join("none.stdout.log").exists());
 
-        let _disk = Disk::tmpfs(&daemon.file("lib"), "size=64k", MsFlags::MS_RDONLY);
-        refused("job", Code::Internal, "cannot make the directory").await;
+        let read_only = Disk::tmpfs(&daemon.file("lib"), "size=64k", MsFlags::MS_RDONLY);
+        refused("job", Code::FailedPrecondition, "mount that file system writable").await;
+        drop(read_only);
+        // Room for the directory itself, and for one below it.
+        let _full = Disk::tmpfs(&daemon.file("lib"), "size=64k,nr_inodes=2", MsFlags::empty());
+        refused("job", Code::ResourceExhausted, "make room on that file system").await;
+        assert_eq!(fs::read_dir(daemon.file("lib")).expect("it is there").count(), 0);
+    });
+}
+
+#[test]
+fn a_file_that_is_immutable_is_named_with_what_to_do() {
+    with_daemon("immutable", async |daemon| {
+        let _disk = Disk::tmpfs(&daemon.file("lib"), "size=1m", MsFlags::empty());
+        daemon.allocate("web").await;
+        daemon.start("web", "job", "echo one", files()).await.expect("start");
+        daemon.end("web", "job").await;
+        let file = daemon.logs("web").join("job.stdout.log");
+        eventually("it is written", || read(&file) == "one\n").await;
+        let change =
+            |how: &str| Command::new("chattr").arg(how).arg(&file).status().expect("chattr is needed");
+        if !change("+i").success() {
+            return eprintln!("skipped: this kernel's tmpfs takes no attributes");
+        }
+        let status = daemon.start("web", "job", "echo two", files()).await.expect_err("immutable");
+        assert_eq!(status.code, Code::FailedPrecondition, "{status}");
+        let texts = [file.to_str().unwrap(), "EPERM", "chattr(1)"];
+        assert!(texts.iter().all(|text| status.message.contains(text)), "{status}");
+        change("-i");
+        daemon.start("web", "job", "echo two", files()).await.expect("start");
+        daemon.end("web", "job").await;
+        eventually("it goes on", || read(&file) == "one\ntwo\n").await;
     });
 }
 

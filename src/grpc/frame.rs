@@ -74,6 +74,11 @@ impl Deframer {
         }
     }
 
+    /// Nothing of the next message has come yet.
+    pub fn is_between_messages(&self) -> bool {
+        matches!(self.state, State::Prefix { have: 0, .. })
+    }
+
     /// Says whether the stream may end here: between two messages only.
     pub fn finish(&self) -> Result<(), Status> {
         match &self.state {

@@ -33,6 +33,7 @@ pub use config::CellsConfig;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -397,7 +398,16 @@ impl Cells {
         made
     }
 
+    /// A panic on the way is a launch that failed: the record must not wait for its process for ever.
     fn launch(&self, cell: &CellName, spec: &ExecutableSpec, place: &Place) -> Result<Launched, Error> {
+        catch_unwind(AssertUnwindSafe(|| self.try_launch(cell, spec, place))).unwrap_or_else(|_| {
+            // A process that there may be is nobody's.
+            self.kill_leaf(cell, place.leaf);
+            Err(Error::LaunchPanicked { cell: cell.clone(), executable: spec.name.clone() })
+        })
+    }
+
+    fn try_launch(&self, cell: &CellName, spec: &ExecutableSpec, place: &Place) -> Result<Launched, Error> {
         let Place { leaf: number, limited, ever_limited, namespaces, output } = place;
         let (number, limited) = (*number, *limited);
         let entrance = namespaces.enter(cell)?;

@@ -87,6 +87,10 @@ pub enum Error {
         START_TIMEOUT.as_millis()
     )]
     StartOverdue { cell: CellName, executable: ExecutableName },
+    #[error(
+        "executable {executable} of cell \"{cell}\" was not started: a panic inside the daemon, whose standard error says where"
+    )]
+    LaunchPanicked { cell: CellName, executable: ExecutableName },
     #[error("executable.capabilities: this kernel does not know {0}; leave it out")]
     CapabilityMissing(&'static str),
     #[error("executable {executable} of cell \"{cell}\" has exited; there is no process to be signalled")]
@@ -140,6 +144,9 @@ pub enum Error {
         "executable.log: {path} {why}, and no output is written to it; remove it, or choose another name"
     )]
     NoLogFile { path: PathBuf, why: &'static str },
+    /// A file of output, or a directory for it, that a start needs.
+    #[error("executable.log: cannot {verb} {path}: {errno}{}", log_file_advice(*.errno))]
+    LogFileRefused { verb: &'static str, path: PathBuf, errno: Errno },
     #[error("cannot {verb} {path}: {errno}")]
     File { verb: &'static str, path: PathBuf, errno: Errno },
     #[error(
@@ -191,13 +198,24 @@ impl Error {
             Self::LimitRefused { .. } | Self::LimitNotTaken { .. } => Kind::Internal,
             Self::Spawn { failure, .. } => spawn_kind(failure),
             Self::Isolation { errno, .. } => isolation_kind(*errno),
-            Self::StillAlive { .. } | Self::SignalRefused { .. } => Kind::Internal,
+            Self::StillAlive { .. } | Self::SignalRefused { .. } | Self::LaunchPanicked { .. } => {
+                Kind::Internal
+            }
+            Self::LogFileRefused { errno, .. } => log_file_kind(*errno),
             // Cgroups count against the memory of the one that they are in, and against limits on their number; a disk is full.
             Self::File { errno: Errno::ENOMEM | Errno::EAGAIN | Errno::ENOSPC | Errno::EDQUOT, .. } => {
                 Kind::ResourceExhausted
             }
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
             Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
+        }
+    }
+
+    /// The same of a file of output that a start needs: most of it the caller can do something about.
+    pub(super) fn at_start(self) -> Self {
+        match self {
+            Self::File { verb, path, errno } => Self::LogFileRefused { verb, path, errno },
+            other => other,
         }
     }
 
@@ -253,6 +271,32 @@ fn spawn_kind(failure: &SpawnError) -> ErrorKind {
     }
 }
 
+/// What the errno of a file of output does not say.
+fn log_file_advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOSPC => "; make room on that file system, in bytes or in files",
+        Errno::EDQUOT => "; make room there for the user that runs the daemon, or raise its quota",
+        Errno::EROFS => "; mount that file system writable, or start the daemon with another --library-dir",
+        Errno::EPERM => "; it, or its directory, may be immutable or append-only: see lsattr(1), chattr(1)",
+        Errno::EACCES => "; let the user that runs the daemon write there",
+        Errno::ENAMETOOLONG => "; that file system takes shorter names only, so choose one",
+        _ => "",
+    }
+}
+
+/// open(2), mkdir(2), rename(2): a disk that is full, or one that does not take it as it is. A disk that is broken is nobody's
+/// input.
+fn log_file_kind(errno: Errno) -> ErrorKind {
+    match errno {
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EMLINK => ErrorKind::ResourceExhausted,
+        Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE => ErrorKind::ResourceExhausted,
+        Errno::EROFS | Errno::EPERM | Errno::EACCES | Errno::ENAMETOOLONG => ErrorKind::FailedPrecondition,
+        // Somebody removes it again and again, mounts over it, or runs it as a program.
+        Errno::ENOENT | Errno::EBUSY | Errno::ETXTBSY => ErrorKind::FailedPrecondition,
+        _ => ErrorKind::Internal,
+    }
+}
+
 /// clone(2): no such namespaces in this kernel, or not for us; a limit on them, on processes or on descriptors.
 fn isolation_kind(errno: Option<Errno>) -> ErrorKind {
     match errno {
@@ -283,5 +327,20 @@ mod tests {
         assert_eq!(killed.kind(), ErrorKind::FailedPrecondition);
         let full = error(Step::NewCgroupNamespace, "", Some(Errno::ENOMEM));
         assert_eq!(full.kind(), ErrorKind::ResourceExhausted);
+    }
+
+    #[test]
+    fn a_file_of_output_that_a_start_cannot_have_is_the_callers_affair() {
+        let file = |errno| Error::File { verb: "open", path: "/lib/job.log".into(), errno };
+        for (errno, kind, text) in [
+            (Errno::EDQUOT, ErrorKind::ResourceExhausted, "quota"),
+            (Errno::EACCES, ErrorKind::FailedPrecondition, "let the user"),
+            (Errno::EIO, ErrorKind::Internal, "executable.log: cannot open /lib/job.log: EIO"),
+        ] {
+            let refused = file(errno).at_start();
+            assert_eq!(refused.kind(), kind, "{errno}");
+            assert!(refused.to_string().contains(text), "{refused}");
+        }
+        assert_eq!(file(Errno::EACCES).kind(), ErrorKind::Internal, "while it runs it is the daemon's");
     }
 }

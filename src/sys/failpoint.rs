@@ -17,11 +17,16 @@ thread_local! {
     static PASSES: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
     /// The call that failed.
     static FAILED: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
+    /// The call that is to panic.
+    static PANICS: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
 /// Fails if this is the call that a test of this thread wants to fail.
 #[cfg(test)]
 pub fn check(call: &'static str) -> Result<(), Errno> {
+    if PANICS.get() == Some(call) {
+        std::panic::resume_unwind(Box::new("on purpose"));
+    }
     match PASSES.get() {
         None => Ok(()),
         Some(0) => {
@@ -52,4 +57,13 @@ pub fn with_failing<T>(passes: usize, operation: impl FnOnce() -> T) -> (T, Opti
     let result = operation();
     PASSES.set(None);
     (result, FAILED.get())
+}
+
+/// Runs `operation` with each call of this name panicking, which must not be one of a child: it has no way to unwind.
+#[cfg(test)]
+pub fn with_panic<T>(call: &'static str, operation: impl FnOnce() -> T) -> T {
+    PANICS.set(Some(call));
+    let result = operation();
+    PANICS.set(None);
+    result
 }

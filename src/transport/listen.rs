@@ -96,11 +96,7 @@ impl Listener {
                     socket.read_with(UnixListener::accept).await.and_then(|(stream, _)| Socket::new(stream))
                 }
                 Listening::Tcp(socket) => {
-                    socket.read_with(TcpListener::accept).await.and_then(|(stream, _)| {
-                        // Answers are small and complete: waiting to join them only adds delay.
-                        stream.set_nodelay(true)?;
-                        Socket::new(stream)
-                    })
+                    socket.read_with(TcpListener::accept).await.and_then(|(stream, _)| Socket::tcp(stream))
                 }
             };
             match accepted {

@@ -100,6 +100,10 @@ pub struct Timeouts {
     pub handshake: Duration,
     pub settings_ack: Duration,
     pub frame: Duration,
+    /// For the next byte of a request.
+    pub body_stall: Duration,
+    /// For all of it.
+    pub body: Duration,
     pub silence: Duration,
     pub ping: Duration,
     pub idle: Duration,
@@ -112,6 +116,8 @@ impl Default for Timeouts {
             handshake: limits::HANDSHAKE_TIMEOUT,
             settings_ack: limits::SETTINGS_ACK_TIMEOUT,
             frame: limits::FRAME_TIMEOUT,
+            body_stall: limits::BODY_STALL_TIMEOUT,
+            body: limits::BODY_TIMEOUT,
             silence: limits::SILENCE_BEFORE_PING,
             ping: limits::PING_TIMEOUT,
             idle: limits::IDLE_TIMEOUT,

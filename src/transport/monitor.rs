@@ -5,16 +5,21 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Timeouts;
+use super::{Counter, Timeouts};
 use crate::limits::{
-    CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT, CONTROL_FRAMES_PER_SECOND, FRAMES_IN_A_ROW,
-    READS_IN_A_ROW,
+    CONNECTION_REQUEST_BYTES_MAX, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_FRAME_SENT,
+    CONTROL_FRAMES_PER_SECOND, FRAMES_IN_A_ROW, READS_IN_A_ROW,
 };
 
 const FRAME_EARNED_EVERY: Duration = Duration::from_micros(1_000_000 / CONTROL_FRAMES_PER_SECOND as u64);
 
-/// Shared by the wire, the connection and its streams. They run on one thread: the lock is never contended.
-pub struct Monitor(Mutex<Facts>);
+/// Shared by the wire, the connection and its streams.
+pub struct Monitor {
+    /// They run on one thread: the lock is never contended.
+    facts: Mutex<Facts>,
+    /// What its requests make us hold.
+    pub(super) request_bytes: Counter,
+}
 
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -68,7 +73,7 @@ pub struct Streams {
 
 impl Monitor {
     pub fn new(now: Instant) -> Self {
-        Self(Mutex::new(Facts {
+        let facts = Facts {
             opened: now,
             last_byte: now,
             frame_began: None,
@@ -76,12 +81,13 @@ impl Monitor {
             settings_acked: false,
             turn: Turn::default(),
             credit: Credit { frames: CONTROL_FRAMES_BURST, counted_at: now },
-        }))
+        };
+        Self { facts: Mutex::new(facts), request_bytes: Counter::new(CONNECTION_REQUEST_BYTES_MAX) }
     }
 
     /// The facts hold whatever happened to another holder, so a poisoned lock is taken all the same.
     pub fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The executor has given the connection's task its turn. Without a turn the wire reads only so much.

@@ -14,7 +14,7 @@ use http::uri::PathAndQuery;
 use smol::future::{self, FutureExt, poll_once};
 use smol::stream::StreamExt;
 
-use super::body::Body;
+use super::body::{Body, Held};
 use super::monitor::Monitor;
 use super::response::{Cut, Response};
 use super::{Counter, Permit, Server, Service};
@@ -36,6 +36,7 @@ pub fn serve<S: Service>(
     monitor: Arc<Monitor>,
 ) {
     let (parts, body) = request.into_parts();
+    let held = Held::new(&monitor.request_bytes, &server.request_bytes);
     let mut response = Response::new(respond, monitor, permit);
     if !response.has_permit() {
         let text = format!("the daemon serves {STREAMS_MAX} streams, the limit; try again later");
@@ -51,7 +52,7 @@ pub fn serve<S: Service>(
         return response.end(&Status::new(Code::Unimplemented, text));
     };
     response.set_timeout(head.timeout);
-    let body = Box::new(Body::new(body, head.encoding, &server.request_bytes));
+    let body = Box::new(Body::new(body, head.encoding, held, &server.timeouts));
     let call = Call { server: server.clone(), method, path, head, body, response };
     server.tasks.spawn("a stream", call.run());
 }

@@ -30,6 +30,8 @@ pub fn patient() -> Timeouts {
         handshake: LONG,
         settings_ack: LONG,
         frame: LONG,
+        body_stall: LONG,
+        body: LONG,
         silence: LONG,
         ping: LONG,
         idle: LONG,

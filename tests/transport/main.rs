@@ -4,6 +4,7 @@
 mod common;
 
 mod authority;
+mod bodies;
 mod cancel;
 mod connections;
 mod dispatch;

@@ -11,7 +11,7 @@ use super::super::memory::{Bytes, MemoryLimits};
 use super::super::pids::{PidsLimits, PidsMax};
 use super::super::*;
 use crate::limits::EXECUTABLES_PER_CELL_MAX;
-use crate::sys::failpoint::{INJECTED, with_failing};
+use crate::sys::failpoint::{INJECTED, with_failing, with_panic};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,20 @@ impl Machine {
             self.cells.exited(&started.exit);
             started.exit.reason().is_some()
         });
+    }
+
+    /// Starts something that ends at once and is to be started again, so often at most, and waits until that is due.
+    fn start_and_reap_to_restart(&self, cell: &str, name: &str, max_restarts: u32) -> Restart {
+        let mut spec = executable(name, "exit 3");
+        spec.restart =
+            RestartPolicy { condition: RestartCondition::Always, max_restarts: Some(max_restarts) };
+        let started = self.cells.start(&cell_name(cell), spec).expect("start");
+        let mut restart = None;
+        eventually("it has exited", || {
+            restart = restart.take().or_else(|| self.cells.exited(&started.exit));
+            restart.is_some()
+        });
+        restart.expect("it is to be started again")
     }
 
     fn stop(&self, cell: &str, name: &str) -> Result<(), Error> {
@@ -258,7 +272,7 @@ fn descriptors() -> BTreeSet<String> {
     others.map(|(number, target)| format!("descriptor {number:?} {target}")).collect()
 }
 
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
@@ -402,6 +416,45 @@ fn a_failed_start_leaves_no_files() {
         machine.forget("a", "job");
         let failed = machine.fail_each("start with old files", start, |machine| machine.forget("a", "job"));
         assert!(failed.contains(&"open a log file"), "{failed:?}");
+    });
+}
+
+#[test]
+fn a_start_that_panics_leaves_nothing() {
+    alone("a_start_that_panics_leaves_nothing", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        machine.start_and_reap("a", "other");
+        machine.forget("a", "other");
+        let before = machine.snapshot();
+        for call in ["make a pipe for output", "make a cgroup"] {
+            let started = with_panic(call, || machine.start("a", "job", "exec sleep 1000"));
+            assert!(matches!(started, Err(Error::LaunchPanicked { .. })), "{call}: {started:?}");
+            machine.assert_as(&before, call);
+        }
+        machine.start_and_reap("a", "job");
+    });
+}
+
+#[test]
+fn a_restart_that_panics_is_a_failed_one() {
+    alone("a_restart_that_panics_is_a_failed_one", |machine| {
+        machine.cells.allocate(limited("a")).expect("allocate");
+        let restart = machine.start_and_reap_to_restart("a", "job", 2);
+        let completion = Arc::clone(&restart.completion);
+        let again = |restart| with_panic("make a cgroup", || machine.cells.restart(restart));
+        let Restarted::Later(restart) = again(restart) else { panic!("it is tried again") };
+        assert!(completion.end().is_none());
+        assert!(matches!(again(restart), Restarted::Over), "that was one too many");
+        let end = completion.end().expect("whoever waits is told").clone().expect("it ran");
+        assert_eq!(end.outcome.reason, ExitReason::Code(3), "of its last run");
+        let state = |machine: &Machine| machine.registered()[0].executables[0].state;
+        assert_eq!(state(&machine), ExecutableState::Exited);
+
+        machine.forget("a", "job");
+        let restart = machine.start_and_reap_to_restart("a", "job", 1);
+        let outcome = machine.cells.restart(restart);
+        assert!(matches!(outcome, Restarted::Running(_)), "nothing is left in the way: {outcome:?}");
+        assert_eq!(state(&machine), ExecutableState::Running);
     });
 }
 

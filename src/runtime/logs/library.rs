@@ -78,7 +78,8 @@ impl Library {
         let mut made = Made::default();
         let mut open = |channel| {
             let name = file_name(executable, channel);
-            LogFile::open(Place { library: self.clone(), cell: cell.clone(), name }, bounds, &mut made)
+            let place = Place { library: self.clone(), cell: cell.clone(), name };
+            LogFile::open(place, bounds, &mut made).map_err(Error::at_start)
         };
         let files = [open(Channel::Stdout)?, open(Channel::Stderr)?].map(Box::new);
         Ok(LogFiles { files, made })
