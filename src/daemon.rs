@@ -8,12 +8,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use async_io::Async;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use smol::future::FutureExt;
@@ -29,6 +27,7 @@ use crate::services::supervisor::Supervisor;
 use crate::services::vitals::Vitals;
 use crate::services::{EventLog, Services};
 use crate::sys;
+use crate::sys::lock::{Lock, LockError};
 use crate::transport::listen::Listener;
 use crate::transport::{Server, Service, Stop, StopOrder, Timeouts};
 use crate::work::{Pool, Tasks};
@@ -76,36 +75,22 @@ async fn settle(pool: Pool) {
 }
 
 /// The directory is ours alone as long as the lock is held; the kernel lets go of it when we die.
-fn lock(runtime_dir: &Path) -> Result<Flock<File>, String> {
+fn lock(runtime_dir: &Path) -> Result<Lock, String> {
     let failed =
         |error: io::Error| format!("cannot use the runtime directory {}: {error}", runtime_dir.display());
     fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(failed)?;
     let path = runtime_dir.join("auraed.lock");
-    take_lock(open_lock(&path)?, LOCK_TIMEOUT).map_err(|errno| match errno {
-        Errno::EWOULDBLOCK => format!(
-            "another auraed runs on {}; stop it, or give this one another --runtime-dir",
+    // Whoever restarts a daemon may do so before the one that was killed is gone.
+    Lock::take(open_lock(&path)?, LOCK_TIMEOUT, LOCK_RETRY_DELAY).map_err(|error| match error {
+        LockError::Held(pid) => format!(
+            "another auraed runs on {}, process {pid}; stop it, or give this one another --runtime-dir",
             runtime_dir.display()
         ),
-        errno => failed(errno.into()),
+        LockError::Failed(errno) => failed(errno.into()),
     })
 }
 
-/// Tries for a moment. What a daemon was about to start when it was killed has the lock, too, until it executes its program
-/// and closes what it has of ours; and whoever restarts a daemon may do so at once.
-fn take_lock(mut file: File, patience: Duration) -> Result<Flock<File>, Errno> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((unlocked, Errno::EWOULDBLOCK)) if Instant::now() < deadline => file = unlocked,
-            Err((_, errno)) => return Err(errno),
-        }
-        #[expect(clippy::disallowed_methods, reason = "at the start, before there is an executor or a pool")]
-        thread::sleep(LOCK_RETRY_DELAY);
-    }
-}
-
-/// The file is for its owner alone: whoever may open it may lock it (flock(2)), and keep us from starting.
+/// The file is for its owner alone: whoever may open it may lock it, and keep us from starting.
 fn open_lock(path: &Path) -> Result<File, String> {
     let failed = |error: io::Error| match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ELOOP) => {
@@ -285,26 +270,10 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_for_its_owner_alone_and_held_once() {
+    fn the_lock_is_for_its_owner_alone() {
         let directory = Directory::new("new");
         let _lock = lock(&directory.0).expect("the directory is free");
         assert_eq!(directory.lock_mode(), 0o600);
-        let text = lock(&directory.0).expect_err("it is locked");
-        assert!(text.contains("another auraed runs on"), "{text}");
-    }
-
-    #[test]
-    fn a_lock_that_is_about_to_go_is_waited_for() {
-        let directory = Directory::new("late");
-        let held = lock(&directory.0).expect("the directory is free");
-        let holder = thread::spawn(move || {
-            thread::sleep(LOCK_TIMEOUT / 5);
-            drop(held);
-        });
-        // The holder may take longer than a daemon would wait.
-        let file = open_lock(&directory.lock()).expect("it is there");
-        take_lock(file, Duration::from_secs(60)).expect("the holder lets go of it");
-        holder.join().expect("no panic");
     }
 
     #[test]

@@ -150,9 +150,9 @@ const _: () = assert!(BODY_STALL_TIMEOUT.as_secs() < BODY_TIMEOUT.as_secs());
 
 // The daemon
 
-/// How long the lock of a runtime directory may be held by what a daemon was about to start when it was killed …
+/// How long a daemon that was killed may keep its locks until it is gone …
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// … and how long to wait between two tries for it.
+/// … and how long to wait between two tries for one.
 pub const LOCK_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// Listening sockets; more than one is already rare.
 pub const SOCKETS_MAX: usize = 8;

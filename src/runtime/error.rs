@@ -155,6 +155,10 @@ pub enum Error {
     NoTracking,
     #[error("no process can enter the cgroups below {path}: {why}; start this daemon in a cgroup of its own")]
     NoDomain { path: PathBuf, why: &'static str },
+    #[error(
+        "{path} belongs to another auraed that runs, process {pid}, whose runtime directory somebody has removed; stop it, or give this one another --runtime-dir"
+    )]
+    SliceInUse { path: PathBuf, pid: i32 },
     #[error("{path} still has processes of an earlier run after SIGKILL; end them, then start again")]
     SweepFailed { path: PathBuf },
     #[error("cannot make {0} ready: {1}")]
@@ -207,7 +211,8 @@ impl Error {
                 Kind::ResourceExhausted
             }
             Self::NotFrozen { .. } | Self::File { .. } | Self::NoTracking => Kind::Internal,
-            Self::NoDomain { .. } | Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
+            Self::NoDomain { .. } | Self::SliceInUse { .. } => Kind::Internal,
+            Self::SweepFailed { .. } | Self::Setup(..) => Kind::Internal,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod failpoint;
 
 pub mod handover;
 pub mod inherited;
+pub mod lock;
 pub mod memory;
 pub mod mounts;
 pub mod namespaces;

@@ -293,6 +293,9 @@ extern "C" fn envoy_main(envoy: *mut libc::c_void) -> libc::c_int {
     // SAFETY: `clone_by_envoy` passes a pointer to an `Envoy` that lives until this process has left its memory.
     let envoy = unsafe { &*envoy.cast::<Envoy<'_>>() };
     let frame = envoy.frame;
+    // It shares our table of descriptors, and with it would keep our locks when we are killed and its child stands still.
+    // SAFETY: an integer, which changes this process alone. It cannot fail: SIGKILL is a signal (prctl(2)).
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
     let entered = frame.at(Step::EnterNamespaces).and_then(|()| frame.plan.namespaces.enter());
     let made = entered.and_then(|()| {
         frame.at(Step::Clone)?;

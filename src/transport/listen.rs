@@ -13,8 +13,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use async_io::Async;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
 use nix::sys::socket as nix_socket;
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::Pid;
 use smol::Timer;
 use smol::future::FutureExt;
 
@@ -143,13 +146,26 @@ fn clear_stale(path: &Path) -> Result<(), String> {
         return Err("the path exists and is not a socket; remove it or choose another path".to_owned());
     }
     match UnixStream::connect(path) {
-        Ok(_) => Err("another process listens there; stop it or choose another path".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            log::info!("replacing the stale socket {}", path.display());
-            fs::remove_file(path).map_err(|error| format!("cannot remove the stale socket: {error}"))
+        Ok(stream) if lives_on(&stream) => {
+            Err("another process listens there; stop it or choose another path".to_owned())
         }
+        Ok(_) => replace(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => replace(path),
         Err(error) => Err(format!("cannot tell whether somebody listens there: {error}")),
     }
+}
+
+/// Whether whoever called listen(2) is there still (unix(7), SO_PEERCRED). A daemon that was killed may have left its socket with
+/// what it was about to start. One that our pid namespace does not show is 0, and taken to live.
+#[expect(clippy::disallowed_methods, reason = "asks whether it is there, and signals nothing")]
+fn lives_on(stream: &UnixStream) -> bool {
+    let peer = nix_socket::getsockopt(stream, nix_socket::sockopt::PeerCredentials);
+    !peer.is_ok_and(|peer| peer.pid() > 0 && kill(Pid::from_raw(peer.pid()), None) == Err(Errno::ESRCH))
+}
+
+fn replace(path: &Path) -> Result<(), String> {
+    log::info!("replacing the stale socket {}", path.display());
+    fs::remove_file(path).map_err(|error| format!("cannot remove the stale socket: {error}"))
 }
 
 fn bind_unix(path: &Path) -> Result<Listening, String> {

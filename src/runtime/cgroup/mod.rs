@@ -9,6 +9,7 @@
 //! Everything is below one directory of our own in each hierarchy, itself below the daemon's own cgroup. Knows neither
 //! which cells there are, nor who may do what: that is the registry's.
 
+mod claim;
 mod controllers;
 mod delegate;
 mod file;

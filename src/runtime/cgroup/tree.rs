@@ -5,6 +5,7 @@ use super::super::cpuset::IdList;
 use super::super::error::Error;
 use super::super::names::CellName;
 use super::super::spec::{CellSpec, Limits};
+use super::claim::claim;
 use super::controllers::{Controller, ControllerSet, missing_reason, not_delegated};
 use super::delegate;
 use super::group::{self, Group, Removal};
@@ -15,6 +16,7 @@ use super::setting::{self, Format, Setting};
 use super::settings::{self, Directory, settings};
 use super::usage::{Counters, Reading};
 use super::{Version, sweep};
+use crate::sys::lock::Lock;
 use std::path::{Path, PathBuf};
 
 /// Our subtree of each hierarchy.
@@ -25,6 +27,8 @@ pub struct Tree {
     /// Of each controller, in the order of [`Controller::ALL`].
     places: [Place; Controller::ALL.len()],
     counters: Counters,
+    #[expect(dead_code, reason = "held for its drop")]
+    claim: Option<Lock>,
 }
 
 /// Where a controller is.
@@ -60,7 +64,9 @@ impl Tree {
         let v1: Vec<(Controller, PathBuf)> =
             hierarchies.v1.iter().map(|(controller, own)| (*controller, own.join(slice))).collect();
         let limiting: Vec<&Path> = v1.iter().map(|(_, base)| base.as_path()).collect();
+        let left = claim(&tracking)?;
         sweep::sweep(&tracking, &limiting)?;
+        drop(left);
 
         let mut made = Made::default();
         let (on_v2, hindrance) = match tracked.version {
@@ -79,7 +85,8 @@ impl Tree {
         };
         let places = Controller::ALL.map(place);
         let counters = Counters::default();
-        let mut tree = Self { unified: hierarchies.unified, tracking, places, counters };
+        let claim = claim(&tracking)?;
+        let mut tree = Self { unified: hierarchies.unified, tracking, places, counters, claim };
         tree.make_v1(&mut made, Path::new(""))?;
         tree.fill_cpuset()?;
         tree.counters = tree.find_counters()?;
