@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use auraed::client::Channel;
@@ -175,7 +176,7 @@ fn waits_hold_neither_threads_nor_descriptors() {
         let (threads, descriptors) = (daemon.threads(), daemon.descriptors());
         let waits: Vec<_> = channels
             .into_iter()
-            .map(std::sync::Arc::new)
+            .map(Arc::new)
             .flat_map(|channel| std::iter::repeat_n(channel, 100))
             .map(|channel| {
                 daemon.executor.spawn(async move {
@@ -457,10 +458,21 @@ fn a_tree_is_freed_within_one_grace_period() {
 fn a_tree_takes_one_place_among_the_ends() {
     with_daemon("wide", async |daemon| {
         daemon.allocate("a").await;
-        // More than there are places, and than are removed in one step.
-        for number in 0..300 {
-            daemon.allocate(&format!("a/{number}")).await;
+        // More than there are places, and than are removed in one step. On a busy machine each answer takes its time, so that
+        // many are asked for at once.
+        let channel = Arc::new(daemon.connect(None).await);
+        for begin in [0, 100, 200] {
+            let inner: Vec<_> = (begin..begin + 100)
+                .map(|number| (channel.clone(), format!("a/{number}")))
+                .map(|(channel, name)| {
+                    daemon.executor.spawn(async move { allocate_in(&channel, &name).await })
+                })
+                .collect();
+            for allocated in inner {
+                allocated.await.expect("allocate");
+            }
         }
+        drop(channel);
         daemon.start("a/299", "job", "exec sleep 1000").await;
         daemon.free("a", true, None).await.expect("free");
         assert_eq!(daemon.directories("a"), Vec::<PathBuf>::new());
@@ -478,10 +490,12 @@ fn a_start_that_is_stopped_before_its_program_runs_is_given_up() {
         let mut stuck = Vec::new();
         for cell in ["web-0", "web-1", "web-2"] {
             daemon.allocate_isolated(cell).await;
-            daemon.start_as_nobody(cell, "stopper".to_owned(), STOPPER).await.expect("start");
+            let (name, command) = ("stopper".to_owned(), STOPPER.to_owned());
+            let stopper = Executable { name, command, ..Executable::default() };
+            daemon.start_as_nobody(cell, stopper).await.expect("start");
             // Until one is stopped at the right moment, which is that of its birth at the latest.
             for number in 0.. {
-                let mut job = Box::pin(daemon.start_as_nobody(cell, format!("job {number}"), "true"));
+                let mut job = Box::pin(daemon.start_as_nobody(cell, sought(format!("job {number}"))));
                 let stopped = async {
                     while !daemon.processes(cell).iter().any(|pid| stands_before_exec(pid) && is_stopped(pid))
                     {
@@ -589,8 +603,8 @@ fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
     daemon.channel = Some(channel);
     future::block_on(daemon.executor.run(async {
         let late = async {
-            Timer::after(2 * PATIENCE).await;
-            panic!("{test} takes longer than {:?}", 2 * PATIENCE);
+            Timer::after(5 * PATIENCE).await;
+            panic!("{test} takes longer than {:?}", 5 * PATIENCE);
         };
         body(&daemon).or(late).await;
     }));
@@ -638,8 +652,7 @@ impl Daemon {
     }
 
     async fn try_allocate(&self, name: &str) -> Result<(), Status> {
-        let cell = Some(Cell { name: name.to_owned(), ..Cell::default() });
-        self.cells().allocate(&CellServiceAllocateRequest { cell }).await.map(drop)
+        allocate_in(self.channel.as_ref().expect("connected"), name).await
     }
 
     async fn start(&self, cell: &str, name: &str, command: &str) -> i32 {
@@ -668,9 +681,8 @@ impl Daemon {
         self.cells().allocate(&CellServiceAllocateRequest { cell }).await.expect("allocate");
     }
 
-    async fn start_as_nobody(&self, cell: &str, name: String, command: &str) -> Result<i32, Status> {
-        let executable = Some(Executable { name, command: command.to_owned(), ..Executable::default() });
-        let (uid, gid) = (Some(64_123), Some(64_123));
+    async fn start_as_nobody(&self, cell: &str, executable: Executable) -> Result<i32, Status> {
+        let (executable, uid, gid) = (Some(executable), Some(64_123), Some(64_123));
         let request = CellServiceStartRequest { cell_name: cell.to_owned(), executable, uid, gid };
         self.cells().start(&request).await.map(|started| started.pid)
     }
@@ -859,6 +871,11 @@ fn find(root: &Path, name: &str, depth: usize) -> Vec<PathBuf> {
     found
 }
 
+async fn allocate_in(channel: &Channel, name: &str) -> Result<(), Status> {
+    let cell = Some(Cell { name: name.to_owned(), ..Cell::default() });
+    CellServiceClient::new(channel).allocate(&CellServiceAllocateRequest { cell }).await.map(drop)
+}
+
 fn wait_request(cell: &str, name: &str) -> CellServiceWaitRequest {
     CellServiceWaitRequest { cell_name: cell.to_owned(), executable_name: name.to_owned() }
 }
@@ -869,6 +886,13 @@ fn on_failure(max_restarts: Option<u32>) -> Option<RestartPolicy> {
 
 fn always() -> Option<RestartPolicy> {
     Some(RestartPolicy { condition: RestartCondition::Always.into(), max_restarts: None })
+}
+
+/// An executable that is its user's for some time before its program runs, which is looked for in many places.
+fn sought(name: String) -> Executable {
+    let nowhere: String = (0..250).map(|number| format!("/nowhere/{number}:")).collect();
+    let env = [("PATH".to_owned(), format!("{nowhere}/usr/bin:/bin"))].into();
+    Executable { name, args: vec!["true".to_owned()], env, ..Executable::default() }
 }
 
 fn stubborn(file: &Path) -> String {
