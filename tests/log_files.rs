@@ -410,8 +410,8 @@ fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
     future::block_on(daemon.executor.run(async {
         daemon.connect().await;
         let late = async {
-            Timer::after(2 * PATIENCE).await;
-            panic!("{test} takes longer than {:?}", 2 * PATIENCE);
+            Timer::after(5 * PATIENCE).await;
+            panic!("{test} takes longer than {:?}", 5 * PATIENCE);
         };
         body(&daemon).or(late).await;
     }));

@@ -21,6 +21,8 @@ use auraed::runtime::{
 use auraed::services::cells::Runtime;
 use auraed::services::supervisor::Supervisor;
 use auraed::work::{Pool, Tasks};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use smol::Executor;
 use smol::channel::{self, Sender};
 use smol::future::block_on;
@@ -482,7 +484,8 @@ fn no_start_is_caught_in_a_freeze() {
     machine.free("a");
 }
 
-/// What the kernel takes for it depends on the machine; this is what we promise, and some ten times what was measured.
+/// What the kernel takes for it depends on the machine; this is what we promise, and some ten times what was measured. In
+/// processor time, since other programs take theirs meanwhile.
 #[test]
 fn a_list_of_a_thousand_cells_is_quick_for_fifty_clients() {
     const CELLS: usize = 1000;
@@ -491,22 +494,29 @@ fn a_list_of_a_thousand_cells_is_quick_for_fifty_clients() {
     for number in 0..CELLS {
         machine.allocate(&format!("cell-{number}"));
     }
-    // The best of some: whoever else runs on the machine takes time, but not each time.
-    let best = (0..5).find_map(|_| {
-        let begin = Instant::now();
+    // The best of some: other tests of this process take time, but not each time.
+    let is_quick = (0..5).any(|_| {
+        let (begin, before) = (Instant::now(), processor_time());
         let listed = block_on(machine.supervisor.list()).expect("list");
-        let alone = begin.elapsed();
+        let alone = processor_time() - before;
         assert!(listed.len() == CELLS && listed.iter().all(|cell| cell.usage.is_some()));
         thread::scope(|scope| {
             let list = || assert_eq!(block_on(machine.supervisor.list()).expect("list").len(), CELLS);
             let threads: Vec<_> = (0..50).map(|_| scope.spawn(list)).collect();
             threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         });
-        let all = begin.elapsed();
+        let all = processor_time() - before;
         println!("{CELLS} cells: {alone:?} for one, {:?} for fifty more at once", all - alone);
-        Some(all).filter(|all| *all < QUICK)
+        all < QUICK && begin.elapsed() < PROMPT
     });
-    assert!(best.is_some(), "never within {QUICK:?}");
+    assert!(is_quick, "never within {QUICK:?}");
+}
+
+/// What this process has had of it.
+fn processor_time() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("it is ours");
+    let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
+    Duration::from_micros(microseconds.try_into().expect("it only grows"))
 }
 
 #[test]

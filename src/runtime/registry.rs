@@ -147,6 +147,7 @@ impl Registry {
     pub fn begin_update(&mut self, name: &CellName, change: &LimitsChange) -> Result<(u64, Updating), Error> {
         self.open_cell(name)?;
         self.check_not_updating(name)?;
+        self.check_not_allocating(name)?;
         let inside = self.inside(name).map(|cell| cell.spec.clone()).collect();
         let cell = self.open_cell(name)?;
         check_isolation(name, change.isolation, cell.spec.isolation)?;
@@ -347,13 +348,18 @@ impl Registry {
     }
 
     /// One update at a time along each path of the tree: those of two cells depend on each other when one is inside the
-    /// other. A cell that is being allocated gets its parent's lists on v1.
+    /// other.
     fn check_not_updating(&self, name: &CellName) -> Result<(), Error> {
         let around = std::iter::successors(Some(name.clone()), CellName::parent);
         let around = around.filter_map(|name| self.cells.get(&name));
         if let Some(cell) = around.chain(self.inside(name)).find(|cell| cell.updating.is_some()) {
             return Err(Error::CellUpdating(cell.spec.name.clone()));
         }
+        Ok(())
+    }
+
+    /// On v1 a cell that is being allocated gets its parent's lists. Its siblings may be allocated at the same time.
+    fn check_not_allocating(&self, name: &CellName) -> Result<(), Error> {
         match self.inside(name).find(|cell| cell.state == CellState::Allocating) {
             Some(cell) => Err(Error::CellAllocating(cell.spec.name.clone())),
             None => Ok(()),

@@ -126,6 +126,8 @@ fn the_last_words_are_never_lost() {
             kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
         }
         assert_eq!(lines(&stream.rest().0), ["last words"], "round {round}");
+        // With the sleeper that it may have left.
+        client.stop("job").expect("it has ended");
     }
 }
 

@@ -147,6 +147,19 @@ fn a_name_is_taken_from_its_reservation_on() {
 }
 
 #[test]
+fn siblings_are_allocated_at_the_same_time_and_their_parent_waits_with_an_update() {
+    let mut registry = registry(&["a"]);
+    let name = |text| spec(text).name;
+    let numbers = ["a/b", "a/c"].map(|cell| registry.reserve_cell(&spec(cell)).expect("free"));
+    let refused =
+        registry.begin_update(&name("a"), &LimitsChange::default()).expect_err("they get its lists");
+    assert!(matches!(refused, Error::CellAllocating(_)), "{refused}");
+    registry.commit_cell(&name("a/b"), numbers[0], Namespaces::default());
+    registry.cancel_cell(&name("a/c"), numbers[1]);
+    registry.begin_update(&name("a"), &LimitsChange::default()).expect("nobody is at it");
+}
+
+#[test]
 fn a_cell_needs_its_parent_and_its_parent_it() {
     let mut registry = registry(&["a", "a/b", "ab"]);
     assert_eq!(kind(registry.reserve_cell(&spec("c/d"))), Some(ErrorKind::NotFound));
