@@ -495,7 +495,7 @@ fn a_start_that_is_stopped_before_its_program_runs_is_given_up() {
             daemon.allocate_isolated(cell).await;
             let (name, command) = ("stopper".to_owned(), STOPPER.to_owned());
             let stopper = Executable { name, command, ..Executable::default() };
-            daemon.start_as_nobody(cell, stopper).await.expect("start");
+            let stopper = daemon.start_as_nobody(cell, stopper).await.expect("start");
             // Until one is stopped at the right moment, which is that of its birth at the latest.
             for number in 0.. {
                 let mut job = Box::pin(daemon.start_as_nobody(cell, sought(format!("job {number}"))));
@@ -511,6 +511,8 @@ fn a_start_that_is_stopped_before_its_program_runs_is_given_up() {
                     break;
                 }
             }
+            // What it has stopped stays so, and the next one has a processor.
+            kill(Pid::from_raw(stopper), Signal::SIGKILL).expect("it runs");
         }
         daemon.start("other", "job", "true").await;
         for (cell, job) in stuck {
