@@ -1,7 +1,7 @@
 //! The daemon under test: its process, its directory, its log. All of it ends with the test, however that ends.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,11 @@ impl Auraed {
     /// With directories of its own, nothing of the caller's environment, and what else `change` gives its command. `None`,
     /// and a reason on standard error, when this process may not make cgroups.
     pub fn start(test: &str, change: impl FnOnce(&mut Command)) -> Option<Self> {
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_auraed")), test, change)
+    }
+
+    /// The same of a file that may be a copy.
+    pub fn start_program(program: &Path, test: &str, change: impl FnOnce(&mut Command)) -> Option<Self> {
         if !geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
             eprintln!("skipped: cells are control groups, which only root may make");
@@ -40,7 +45,7 @@ impl Auraed {
         let directory = std::env::temp_dir().join(format!("auraed-test-{}-{test}", std::process::id()));
         fs::create_dir(&directory).expect("a new directory");
         let log = File::options().create(true).append(true).open(directory.join("log")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_auraed"));
+        let mut command = Command::new(program);
         command.env_clear().arg("-r").arg(&directory).arg("-l").arg(directory.join("lib"));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         change(&mut command);
