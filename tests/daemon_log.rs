@@ -1,31 +1,26 @@
 //! The daemon's own log: as a stream of its API, and on standard error. Needs root, but for the last part; says so and does
 //! nothing without.
 
-use std::cell::Cell;
+#[path = "common/under_test.rs"]
+mod under_test;
+
 use std::fs::{self, File};
-use std::io::{PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use auraed::client::Channel;
 use auraed::grpc::status::{Code, Status};
 use auraed::proto::ObserveServiceClient;
 use auraed::proto::aurae::observe::v0::*;
-use auraed::transport::listen::Address;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{OpenptyResult, openpty};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
 use smol::future::{FutureExt, block_on};
 use smol::stream::{Stream, StreamExt};
 use smol::{Executor, Timer};
-
-/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use under_test::{Auraed, PATIENCE};
 
 /// What comes within this time after all else has come would be an echo.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -35,20 +30,20 @@ const LEFT: &str = "a connection ";
 
 #[test]
 fn a_line_is_streamed_at_once_and_has_no_echo() {
-    let Some(daemon) = Daemon::start("echo", "trace", Stderr::File) else { return };
-    daemon.run(async |executor| {
+    let Some(daemon) = start("echo", "trace", |_| ()) else { return };
+    run(async |executor| {
         let (one, other) = (daemon.connect(executor, None).await, daemon.connect(executor, None).await);
         let mut followers =
             [follow(&one, all()).await.expect("it begins"), follow(&other, all()).await.expect("it begins")];
         for follower in &mut followers {
             let listening = next_with(follower, "listening").await;
-            assert_eq!(listening.fields["address"], daemon.socket().display().to_string());
+            assert_eq!(listening.fields["address"], daemon.file("aurae.sock").display().to_string());
             assert_eq!((listening.channel.as_str(), listening.target.as_str()), ("auraed", "auraed::daemon"));
             assert_eq!((listening.level(), listening.partial, listening.dropped), (LogLevel::Info, false, 0));
             next_with(follower, LEFT).await;
         }
         for _ in 0..20 {
-            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+            drop(UnixStream::connect(daemon.file("aurae.sock")).expect("it listens"));
             let [one, other] = &mut followers;
             let item = next(one).await.expect("an item");
             // And nothing else happens that would bring it along.
@@ -69,11 +64,11 @@ fn a_line_is_streamed_at_once_and_has_no_echo() {
 
 #[test]
 fn a_part_of_the_log_can_be_asked_for() {
-    let Some(daemon) = Daemon::start("parts", "debug", Stderr::File) else { return };
-    daemon.run(async |executor| {
+    let Some(daemon) = start("parts", "debug", |_| ()) else { return };
+    run(async |executor| {
         let channel = daemon.connect(executor, None).await;
         for _ in 0..3 {
-            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+            drop(UnixStream::connect(daemon.file("aurae.sock")).expect("it listens"));
         }
         let mut live = follow(&channel, all()).await.expect("it begins");
         // And the one that found it listening.
@@ -117,8 +112,8 @@ fn a_part_of_the_log_can_be_asked_for() {
 
 #[test]
 fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
-    let Some(daemon) = Daemon::start("ends", "info", Stderr::File) else { return };
-    daemon.run(async |executor| {
+    let Some(daemon) = start("ends", "info", |_| ()) else { return };
+    run(async |executor| {
         // As long as it takes to be given something, on a machine that does other things, too.
         let mut deadlines = [300, 3_000, 30_000].map(Duration::from_millis).into_iter();
         loop {
@@ -136,7 +131,7 @@ fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
         let channel = daemon.connect(executor, None).await;
         let mut follower = follow(&channel, all()).await.expect("it begins");
         next_with(&mut follower, "listening").await;
-        daemon.stop();
+        daemon.terminate();
         let (last, status) = end_of(&mut follower).await;
         assert_eq!(status.code, Code::Unavailable);
         assert!(last.expect("one more").line.contains("SIGTERM: stopping"));
@@ -145,9 +140,9 @@ fn a_stream_ends_with_its_deadline_and_with_the_daemon() {
 
 #[test]
 fn a_standard_error_that_nobody_reads_stops_nothing() {
-    let Some(mut daemon) = Daemon::start("full", "debug", Stderr::FullPipe) else { return };
-    let mut unread = daemon.stderr.take().expect("a pipe");
-    daemon.run(async |executor| {
+    let (mut unread, stderr) = full_pipe();
+    let Some(daemon) = start("full", "debug", |command| _ = command.stderr(stderr)) else { return };
+    run(async |executor| {
         let channel = daemon.connect(executor, None).await;
         let mut follower = follow(&channel, all()).await.expect("it answers");
         next_with(&mut follower, "listening").await;
@@ -157,7 +152,7 @@ fn a_standard_error_that_nobody_reads_stops_nothing() {
 
         let mut filling = vec![0; PIPE_BYTES];
         unread.read_exact(&mut filling).expect("what was written before it began");
-        drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+        drop(UnixStream::connect(daemon.file("aurae.sock")).expect("it listens"));
         next_with(&mut follower, LEFT).await;
         let mut told = Vec::new();
         while told.iter().filter(|byte| **byte == b'\n').count() < 2 {
@@ -179,14 +174,15 @@ fn a_standard_error_that_nobody_reads_stops_nothing() {
 #[test]
 fn a_terminal_that_nobody_reads_stops_nothing() {
     const CALLS: usize = 1000;
-    let Some(mut daemon) = Daemon::start("terminal", "debug", Stderr::Terminal) else { return };
-    let mut unread = File::from(OwnedFd::from(daemon.stderr.take().expect("a terminal")));
-    daemon.run(async |executor| {
+    let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
+    let mut unread = File::from(master);
+    let Some(daemon) = start("terminal", "debug", |command| _ = command.stderr(slave)) else { return };
+    run(async |executor| {
         let channel = daemon.connect(executor, None).await;
         let mut follower = follow(&channel, all()).await.expect("it answers");
         // Far more than a terminal holds.
         for _ in 0..CALLS {
-            drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+            drop(UnixStream::connect(daemon.file("aurae.sock")).expect("it listens"));
             next_with(&mut follower, LEFT).await;
         }
         fcntl(&unread, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
@@ -198,7 +194,7 @@ fn a_terminal_that_nobody_reads_stops_nothing() {
             match unread.read(&mut some) {
                 Ok(read) => told.push_str(&String::from_utf8_lossy(&some[..read])),
                 Err(_) => {
-                    drop(UnixStream::connect(daemon.socket()).expect("it listens"));
+                    drop(UnixStream::connect(daemon.file("aurae.sock")).expect("it listens"));
                     next_with(&mut follower, LEFT).await;
                 }
             }
@@ -304,109 +300,23 @@ fn time(item: &LogItem) -> SystemTime {
     SystemTime::UNIX_EPOCH + since
 }
 
-enum Stderr {
-    File,
-    FullPipe,
-    Terminal,
+fn start(test: &str, level: &str, change: impl FnOnce(&mut Command)) -> Option<Auraed> {
+    Auraed::start(test, |command| change(command.args(["--log-level", level])))
+}
+
+fn run(test: impl AsyncFnOnce(&Executor<'static>)) {
+    let executor = Executor::new();
+    block_on(executor.run(test(&executor)));
 }
 
 /// What a pipe holds (pipe(7)).
 const PIPE_BYTES: usize = 64 << 10;
 
-struct Daemon {
-    process: Child,
-    directory: PathBuf,
-    stderr: Option<PipeReader>,
-    is_stopping: Cell<bool>,
-}
-
-impl Daemon {
-    fn start(test: &str, level: &str, stderr: Stderr) -> Option<Self> {
-        if !geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-            eprintln!("skipped: the daemon makes control groups, which only root may");
-            return None;
-        }
-        let directory = std::env::temp_dir().join(format!("auraed-log-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("a new directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_auraed"));
-        command.env_clear().args(["--log-level", level, "-r"]).arg(&directory);
-        command.arg("-l").arg(directory.join("library"));
-        let unread = match stderr {
-            Stderr::File => {
-                command.stderr(File::create(directory.join("log")).expect("a log"));
-                None
-            }
-            Stderr::FullPipe => {
-                let (read, write) = std::io::pipe().expect("a pipe");
-                let mut filled = write.try_clone().expect("a handle");
-                filled.write_all(&[b'.'; PIPE_BYTES]).expect("it fits");
-                fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
-                assert!(filled.write(b".").is_err(), "it is full");
-                fcntl(&write, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag");
-                command.stderr(Stdio::from(write));
-                Some(read)
-            }
-            Stderr::Terminal => {
-                let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
-                command.stderr(Stdio::from(slave));
-                Some(PipeReader::from(master))
-            }
-        };
-        let process = command.spawn().expect("auraed runs");
-        let daemon = Self { process, directory, stderr: unread, is_stopping: Cell::new(false) };
-        let begin = Instant::now();
-        while UnixStream::connect(daemon.socket()).is_err() {
-            assert!(begin.elapsed() < PATIENCE, "auraed does not listen: {}", daemon.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(daemon)
-    }
-
-    fn run(&self, test: impl AsyncFnOnce(&Executor<'static>)) {
-        let executor = Executor::new();
-        block_on(executor.run(test(&executor)));
-    }
-
-    async fn connect(&self, executor: &Executor<'static>, timeout: Option<Duration>) -> Channel {
-        within(Channel::connect(&Address::Unix(self.socket()), timeout, executor)).await.expect("connect")
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.join("aurae.sock")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
-    }
-
-    /// Once: a second signal would cut it short.
-    fn stop(&self) {
-        if !self.is_stopping.replace(true) {
-            // Fails only when it has ended.
-            let _ = kill(Pid::from_raw(self.process.id().try_into().expect("a pid")), Signal::SIGTERM);
-        }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.stop();
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let ended = self.process.try_wait().expect("it is ours");
-        if ended.is_none() {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
-        }
-        let log = self.log();
-        let _ = fs::remove_dir_all(&self.directory);
-        if std::thread::panicking() {
-            eprintln!("auraed's log:\n{log}");
-        } else {
-            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
-        }
-    }
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (read, mut write) = std::io::pipe().expect("a pipe");
+    write.write_all(&[b'.'; PIPE_BYTES]).expect("it fits");
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
+    assert!(write.write(b".").is_err(), "it is full");
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::empty())).expect("a flag");
+    (read, write)
 }

@@ -1,11 +1,11 @@
 //! What WatchEvents tells, over the daemon's socket: each change once, in its order, and what is lost as a number. Needs
 //! root; says so and does nothing without.
 
+#[path = "common/under_test.rs"]
+mod under_test;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auraed::client::Channel;
 use auraed::grpc::status::{Code, Status};
@@ -13,15 +13,10 @@ use auraed::limits::EVENTS_BYTES;
 use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::{CellServiceClient, Items, ObserveServiceClient};
-use auraed::transport::listen::Address;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 use smol::{Executor, Timer, future};
-
-/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use under_test::{Auraed, PATIENCE};
 
 const LARGE: i64 = 1 << 30;
 
@@ -47,7 +42,7 @@ fn each_step_is_told_once_with_what_belongs_to_it() {
         daemon.free("a", true).await.expect("free");
 
         let events = daemon.events(all()).await;
-        let daemon_pid = i32::try_from(daemon.process.id()).expect("a pid");
+        let daemon_pid = daemon.auraed.pid();
         let told: Vec<String> = events.iter().map(line).collect();
         let expected = [
             format!("daemon started {daemon_pid}"),
@@ -234,13 +229,13 @@ fn the_end_of_the_daemon_is_told_and_ends_the_watch() {
             let event = next_of(&mut watches[0].0).await.expect("an event");
             assert!(line(&event).starts_with(expected), "{event:?}");
         }
-        daemon.terminate();
+        daemon.auraed.terminate();
         for (watch, before) in &mut watches {
             for _ in 0..*before {
                 next_of(watch).await.expect("an event");
             }
             let event = next_of(watch).await.expect("the last event");
-            assert_eq!(line(&event), format!("daemon stopping {}", daemon.process.id()));
+            assert_eq!(line(&event), format!("daemon stopping {}", daemon.auraed.pid()));
             assert_eq!(code(next_of(watch).await), Code::Unavailable);
         }
     });
@@ -503,24 +498,19 @@ fn line(event: &Event) -> String {
 
 // The daemon under test, and what is asked of it.
 
-/// The real `auraed` in a directory of its own, and a connection to it.
+/// The real `auraed`, and a connection to it.
 struct Daemon {
-    directory: PathBuf,
-    process: Child,
+    channel: Channel,
     executor: Executor<'static>,
-    channel: Option<Channel>,
-    terminated: std::cell::Cell<bool>,
+    auraed: Auraed,
 }
 
 /// Runs a test against a daemon of its own.
 fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
-    if !geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-        return eprintln!("skipped: cells are control groups, which only root may make");
-    }
-    let mut daemon = Daemon::begin(test);
-    let channel = future::block_on(daemon.executor.run(daemon.connect(None)));
-    daemon.channel = Some(channel);
+    let Some(auraed) = Auraed::start(test, |_| ()) else { return };
+    let executor = Executor::new();
+    let channel = future::block_on(executor.run(auraed.connect(&executor, None)));
+    let daemon = Daemon { channel, executor, auraed };
     future::block_on(daemon.executor.run(async {
         let late = async {
             Timer::after(5 * PATIENCE).await;
@@ -531,42 +521,16 @@ fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
 }
 
 impl Daemon {
-    fn begin(test: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("auraed-events-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("the name is new");
-        let log = fs::File::create(directory.join("log")).expect("the directory is ours");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
-            .env_clear()
-            .arg("--runtime-dir")
-            .arg(&directory)
-            .stderr(log)
-            .spawn()
-            .expect("auraed has been built with this test");
-        Self { directory, process, executor: Executor::new(), channel: None, terminated: false.into() }
-    }
-
     async fn connect(&self, timeout: Option<Duration>) -> Channel {
-        let address = Address::Unix(self.directory.join("aurae.sock"));
-        let begin = Instant::now();
-        loop {
-            match Channel::connect(&address, timeout, &self.executor).await {
-                Ok(channel) => return channel,
-                Err(status) => assert!(begin.elapsed() < PATIENCE, "{status}: {}", self.log()),
-            }
-            Timer::after(Duration::from_millis(5)).await;
-        }
-    }
-
-    fn channel(&self) -> &Channel {
-        self.channel.as_ref().expect("connected")
+        self.auraed.connect(&self.executor, timeout).await
     }
 
     fn cells(&self) -> CellServiceClient<'_, Channel> {
-        CellServiceClient::new(self.channel())
+        CellServiceClient::new(&self.channel)
     }
 
     fn observe(&self) -> ObserveServiceClient<'_, Channel> {
-        ObserveServiceClient::new(self.channel())
+        ObserveServiceClient::new(&self.channel)
     }
 
     /// Those that are asked for, until the stream ends.
@@ -576,7 +540,7 @@ impl Daemon {
     }
 
     async fn allocate(&self, name: &str) {
-        allocate_in(self.channel(), name).await.expect("allocate");
+        allocate_in(&self.channel, name).await.expect("allocate");
     }
 
     async fn try_allocate(&self, cell: Cell) -> Result<(), Status> {
@@ -600,49 +564,19 @@ impl Daemon {
     }
 
     async fn try_start(&self, cell: &str, executable: Executable) -> Result<i32, Status> {
-        start_in(self.channel(), cell, executable).await
+        start_in(&self.channel, cell, executable).await
     }
 
     async fn wait(&self, cell: &str, name: &str) -> CellServiceWaitResponse {
-        wait_in(self.channel(), cell, name).await.expect("it ends")
+        wait_in(&self.channel, cell, name).await.expect("it ends")
     }
 
     async fn stop(&self, cell: &str, name: &str) {
-        stop_in(self.channel(), cell, name).await.expect("stop");
+        stop_in(&self.channel, cell, name).await.expect("stop");
     }
 
     async fn free(&self, cell: &str, force: bool) -> Result<(), Status> {
-        free_in(self.channel(), cell, force).await
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).expect("the log")
-    }
-
-    /// Once: a second time would cut its end short.
-    fn terminate(&self) {
-        if !self.terminated.replace(true) {
-            // Fails only when it has ended.
-            let _ = kill(Pid::from_raw(i32::try_from(self.process.id()).expect("a pid")), Signal::SIGTERM);
-        }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // The daemon would wait for them to close.
-        (self.channel, self.executor) = (None, Executor::new());
-        self.terminate();
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let ended = self.process.try_wait().expect("it is ours");
-        let log = self.log();
-        let _ = fs::remove_dir_all(&self.directory);
-        if !std::thread::panicking() {
-            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
-        }
+        free_in(&self.channel, cell, force).await
     }
 }
 

@@ -1,11 +1,12 @@
 //! How executables and cells end, over the daemon's socket: Wait, Stop, restarts, Free of a whole tree. The kernel's own
 //! view is asked beside the daemon's. Needs root; says so and does nothing without.
 
-use std::cell::RefCell;
+#[path = "common/under_test.rs"]
+mod under_test;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,14 +14,12 @@ use auraed::client::Channel;
 use auraed::grpc::status::{Code, Status};
 use auraed::proto::CellServiceClient;
 use auraed::proto::aurae::runtime::v0::*;
-use auraed::transport::listen::Address;
+use auraed::runtime::CellsConfig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use smol::future::FutureExt;
 use smol::{Executor, Timer, future};
-
-/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use under_test::{Auraed, PATIENCE, eventually_async};
 
 /// Ignores SIGTERM, but writes down that it came. What writes ignores it, too: it may be found by the last round of signals.
 const STUBBORN: &str =
@@ -542,7 +541,7 @@ fn a_daemon_that_stops_sends_waiters_away_and_restarts_nothing() {
         let (cells, request) = (daemon.cells(), wait_request("web", "sleeper"));
         let (waiter, ending) = (cells.wait(&request), async {
             eventually("the stop has begun", || file.with_extension("term").exists()).await;
-            daemon.terminate();
+            daemon.auraed.terminate();
         });
         let sent_away = async {
             let (ended, ()) = future::zip(waiter, ending).await;
@@ -585,7 +584,7 @@ fn a_daemon_stops_however_many_ends_wait() {
         .await;
         // Who asked goes; they stay.
         drop((stops, channels));
-        daemon.terminate();
+        daemon.auraed.terminate();
         eventually("the daemon's cells are gone", || daemon.directories("other").is_empty()).await;
         eventually("all of it has ended", || is_gone(&pid) && daemon.directories("web").is_empty()).await;
         assert!(!daemon.log().contains("stays behind"), "{}", daemon.log());
@@ -594,24 +593,19 @@ fn a_daemon_stops_however_many_ends_wait() {
 
 // The daemon under test, and what is asked of it.
 
-/// The real `auraed` in a directory of its own, and a connection to it.
+/// The real `auraed`, and a connection to it.
 struct Daemon {
-    directory: PathBuf,
-    process: RefCell<Child>,
+    channel: Channel,
     executor: Executor<'static>,
-    channel: Option<Channel>,
-    terminated: std::cell::Cell<bool>,
+    auraed: Auraed,
 }
 
 /// Runs a test against a daemon of its own.
 fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
-    if !geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-        return eprintln!("skipped: cells are control groups, which only root may make");
-    }
-    let mut daemon = Daemon::begin(test);
-    let channel = future::block_on(daemon.executor.run(daemon.connect(None)));
-    daemon.channel = Some(channel);
+    let Some(auraed) = Auraed::start(test, |_| ()) else { return };
+    let executor = Executor::new();
+    let channel = future::block_on(executor.run(auraed.connect(&executor, None)));
+    let daemon = Daemon { channel, executor, auraed };
     future::block_on(daemon.executor.run(async {
         let late = async {
             Timer::after(5 * PATIENCE).await;
@@ -622,40 +616,12 @@ fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
 }
 
 impl Daemon {
-    fn begin(test: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("auraed-life-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("the name is new");
-        let log = fs::File::create(directory.join("log")).expect("the directory is ours");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
-            .env_clear()
-            .arg("--runtime-dir")
-            .arg(&directory)
-            .stderr(log)
-            .spawn()
-            .expect("auraed has been built with this test");
-        Self {
-            directory,
-            process: process.into(),
-            executor: Executor::new(),
-            channel: None,
-            terminated: false.into(),
-        }
-    }
-
     async fn connect(&self, timeout: Option<Duration>) -> Channel {
-        let address = Address::Unix(self.file("aurae.sock"));
-        let begin = Instant::now();
-        loop {
-            match Channel::connect(&address, timeout, &self.executor).await {
-                Ok(channel) => return channel,
-                Err(status) => assert!(begin.elapsed() < PATIENCE, "{status}: {}", self.log()),
-            }
-            Timer::after(Duration::from_millis(5)).await;
-        }
+        self.auraed.connect(&self.executor, timeout).await
     }
 
     fn cells(&self) -> CellServiceClient<'_, Channel> {
-        CellServiceClient::new(self.channel.as_ref().expect("connected"))
+        CellServiceClient::new(&self.channel)
     }
 
     async fn allocate(&self, name: &str) {
@@ -663,7 +629,7 @@ impl Daemon {
     }
 
     async fn try_allocate(&self, name: &str) -> Result<(), Status> {
-        allocate_in(self.channel.as_ref().expect("connected"), name).await
+        allocate_in(&self.channel, name).await
     }
 
     async fn start(&self, cell: &str, name: &str, command: &str) -> i32 {
@@ -711,7 +677,7 @@ impl Daemon {
     }
 
     async fn stop_request(&self, cell: &str, name: &str, grace_period_ms: Option<u32>) -> Result<(), Status> {
-        stop_in(self.channel.as_ref().expect("connected"), cell, name, grace_period_ms).await
+        stop_in(&self.channel, cell, name, grace_period_ms).await
     }
 
     async fn free(&self, cell: &str, force: bool, grace: Option<Duration>) -> Result<(), Status> {
@@ -733,32 +699,23 @@ impl Daemon {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        self.auraed.file(name)
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.file("log")).expect("the log")
+        self.auraed.log()
     }
 
     fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.process.borrow().id())).expect("the daemon runs").count()
+        fs::read_dir(format!("/proc/{}/fd", self.auraed.pid())).expect("the daemon runs").count()
     }
 
     fn threads(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/task", self.process.borrow().id())).expect("the daemon runs").count()
-    }
-
-    /// Once: a second time would cut its end short.
-    fn terminate(&self) {
-        if !self.terminated.replace(true) {
-            let pid = i32::try_from(self.process.borrow().id()).expect("a pid");
-            // Fails only when it has ended.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
+        fs::read_dir(format!("/proc/{}/task", self.auraed.pid())).expect("the daemon runs").count()
     }
 
     async fn ends(&self) {
-        eventually("the daemon ends", || !matches!(self.process.borrow_mut().try_wait(), Ok(None))).await;
+        eventually("the daemon ends", || self.auraed.has_ended().is_some()).await;
     }
 
     /// The directory of a cell in the v2 hierarchy, by way of a process in it.
@@ -778,7 +735,8 @@ impl Daemon {
 
     /// Directories of a cell, in all hierarchies.
     fn directories(&self, cell: &str) -> Vec<PathBuf> {
-        let slice = self.slice();
+        let canonical = self.auraed.directory.canonicalize().expect("it is there");
+        let slice = CellsConfig::for_runtime_dir(&canonical).slice;
         let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         let below = points.filter(|point| point.starts_with("/sys/fs/cgroup")).map(PathBuf::from);
@@ -799,32 +757,6 @@ impl Daemon {
     /// Of all executables of a cell.
     fn processes(&self, cell: &str) -> Vec<String> {
         self.leafs(cell).into_iter().flat_map(|leaf| lines(&leaf.join("cgroup.procs"))).collect()
-    }
-
-    /// The name of the daemon's own directory in each hierarchy, out of its log.
-    fn slice(&self) -> String {
-        let log = self.log();
-        let behind = log.split("aurae-").nth(1).expect("the log names it");
-        format!("aurae-{}", behind.chars().take_while(char::is_ascii_hexdigit).collect::<String>())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // The daemon would wait for them to close.
-        (self.channel, self.executor) = (None, Executor::new());
-        self.terminate();
-        let process = self.process.get_mut();
-        let begin = Instant::now();
-        while begin.elapsed() < PATIENCE && matches!(process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let ended = process.try_wait().expect("it is ours");
-        let log = self.log();
-        let _ = fs::remove_dir_all(&self.directory);
-        if !std::thread::panicking() {
-            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
-        }
     }
 }
 
@@ -951,12 +883,4 @@ fn unix_ms() -> i64 {
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     eventually_async(what, async || is_so()).await;
-}
-
-async fn eventually_async(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so().await {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
-        Timer::after(Duration::from_millis(5)).await;
-    }
 }

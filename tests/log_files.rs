@@ -1,11 +1,14 @@
 //! Output in files: what stands in them, when they are put aside, and what a disk that is full, absent or dead does to
 //! the executables, over the daemon's socket. Needs root; says so and does nothing without.
 
+#[path = "common/under_test.rs"]
+mod under_test;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use auraed::client::Channel;
@@ -13,16 +16,11 @@ use auraed::grpc::status::{Code, Status};
 use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::{CellServiceClient, ObserveServiceClient};
-use auraed::transport::listen::Address;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 use smol::{Executor, Timer, future};
-
-/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+use under_test::{Auraed, PATIENCE, eventually_async};
 
 #[test]
 fn bytes_stand_there_as_they_were_written() {
@@ -315,7 +313,7 @@ fn a_dead_disk_holds_those_who_write_to_it_and_nobody_else() {
         disk.freeze();
         fs::write(&go, "").expect("go on");
         a_thread_is_held(daemon).await;
-        daemon.signal(Signal::SIGTERM);
+        daemon.auraed.terminate();
         eventually("it stops", || daemon.log().contains("stopped")).await;
         assert!(daemon.log().contains("may be missing at the end of its files"), "{}", daemon.log());
         disk.thaw();
@@ -341,11 +339,11 @@ async fn a_thread_is_held(daemon: &Daemon) {
     .await;
 }
 
+/// The real `auraed`, and a connection to it.
 struct Daemon {
-    directory: PathBuf,
-    process: std::cell::RefCell<Child>,
-    executor: Executor<'static>,
     channel: std::cell::RefCell<Option<std::rc::Rc<Channel>>>,
+    executor: Executor<'static>,
+    auraed: Auraed,
 }
 
 /// A file system of the test's own, mounted for as long as there is this.
@@ -402,11 +400,10 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// Runs a test against a daemon of its own.
 fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
-    if !geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-        return eprintln!("skipped: cells are control groups, which only root may make");
-    }
-    let daemon = Daemon::begin(test);
+    // Long enough for a shell to say its last words on a busy machine.
+    let change = |command: &mut Command| _ = command.args(["--stop-grace-ms", "30000"]);
+    let Some(auraed) = Auraed::start(test, change) else { return };
+    let daemon = Daemon { channel: None.into(), executor: Executor::new(), auraed };
     future::block_on(daemon.executor.run(async {
         daemon.connect().await;
         let late = async {
@@ -418,32 +415,17 @@ fn with_daemon(test: &str, body: impl AsyncFnOnce(&Daemon)) {
 }
 
 impl Daemon {
-    fn begin(test: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("auraed-files-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("the name is new");
-        let process = spawn(&directory).into();
-        Self { directory, process, executor: Executor::new(), channel: None.into() }
-    }
-
     async fn connect(&self) {
-        let address = Address::Unix(self.file("aurae.sock"));
-        let begin = Instant::now();
-        let channel = loop {
-            match Channel::connect(&address, None, &self.executor).await {
-                Ok(channel) => break channel,
-                Err(status) => assert!(begin.elapsed() < PATIENCE, "{status}: {}", self.log()),
-            }
-            Timer::after(Duration::from_millis(5)).await;
-        };
+        let channel = self.auraed.connect(&self.executor, None).await;
         self.channel.replace(Some(channel.into()));
     }
 
     /// Stops it, and starts another one.
     async fn again(&self) {
         self.channel.take();
-        self.signal(Signal::SIGTERM);
-        eventually("it ends", || self.process.borrow_mut().try_wait().expect("it is ours").is_some()).await;
-        self.process.swap(&spawn(&self.directory).into());
+        self.auraed.terminate();
+        eventually("it ends", || self.auraed.has_ended().is_some()).await;
+        self.auraed.run();
         self.connect().await;
     }
 
@@ -517,7 +499,7 @@ impl Daemon {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        self.auraed.file(name)
     }
 
     fn logs(&self, cell: &str) -> PathBuf {
@@ -525,53 +507,13 @@ impl Daemon {
     }
 
     fn log(&self) -> String {
-        read(&self.file("log"))
+        self.auraed.log()
     }
 
     fn threads(&self) -> Vec<PathBuf> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.process.borrow().id())).expect("it runs");
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.auraed.pid())).expect("it runs");
         tasks.flatten().map(|task| task.path()).collect()
     }
-
-    fn signal(&self, signal: Signal) {
-        // Fails only when it has ended.
-        let _ = kill(Pid::from_raw(i32::try_from(self.process.borrow().id()).expect("a pid")), signal);
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // The daemon would wait for it to close.
-        self.channel.take();
-        self.executor = Executor::new();
-        self.signal(Signal::SIGTERM);
-        let begin = Instant::now();
-        let process = self.process.get_mut();
-        while begin.elapsed() < PATIENCE && matches!(process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let ended = process.try_wait().expect("it is ours");
-        let log = self.log();
-        let _ = fs::remove_dir_all(&self.directory);
-        if !std::thread::panicking() {
-            assert!(ended.is_some_and(|status| status.success()), "auraed ended with {ended:?}: {log}");
-        }
-    }
-}
-
-fn spawn(directory: &Path) -> Child {
-    let log = fs::File::options().create(true).append(true).open(directory.join("log"));
-    Command::new(env!("CARGO_BIN_EXE_auraed"))
-        .env_clear()
-        .arg("--runtime-dir")
-        .arg(directory)
-        .arg("--library-dir")
-        .arg(directory.join("lib"))
-        // Long enough for a shell to say its last words on a busy machine.
-        .args(["--stop-grace-ms", "30000"])
-        .stderr(log.expect("the directory is ours"))
-        .spawn()
-        .expect("auraed has been built with this test")
 }
 
 fn files() -> Option<LogPolicy> {
@@ -589,12 +531,4 @@ fn read(file: &Path) -> String {
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     eventually_async(what, async || is_so()).await;
-}
-
-async fn eventually_async(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so().await {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
-        Timer::after(Duration::from_millis(5)).await;
-    }
 }

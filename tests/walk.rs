@@ -1,24 +1,21 @@
 //! A cell's life by `aer` alone, against the real daemon: discover, allocate, start, list, freeze, thaw, stop, free. The kernel's own
 //! view is asked after each step. Needs root.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+#[path = "common/under_test.rs"]
+mod under_test;
+
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-
-/// A debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use under_test::{Auraed, PATIENCE};
 
 #[test]
 fn a_cell_lives_and_dies() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let daemon = Daemon::start();
+    let Some(daemon) = Daemon::start("life") else { return };
 
     let well = json!({ "healthy": true, "version": env!("CARGO_PKG_VERSION") });
     // It calls itself unwell while the machine is too busy for it.
@@ -70,13 +67,9 @@ fn a_cell_lives_and_dies() {
 
 #[test]
 fn several_words_arrive_as_they_were_typed() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let daemon = Daemon::start();
+    let Some(daemon) = Daemon::start("words") else { return };
     daemon.ask(&["cell", "allocate", "words"]);
-    let file = daemon.directory.join("words");
+    let file = daemon.auraed.file("words");
     let script = "printf '[%s]' \"$@\" >\"$0\".new; mv \"$0\".new \"$0\"";
     let file_text = file.to_str().expect("the directory is UTF-8");
     let words = ["", "it's", "a  b", "$HOME", "*", "--json"];
@@ -89,13 +82,9 @@ fn several_words_arrive_as_they_were_typed() {
 
 #[test]
 fn what_a_program_writes_is_printed() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let daemon = Daemon::start();
+    let Some(daemon) = Daemon::start("logs") else { return };
     daemon.ask(&["cell", "allocate", "talk"]);
-    let go = daemon.directory.join("go");
+    let go = daemon.auraed.file("go");
     let script = format!(
         "seq 1000; until [ -e {} ]; do sleep 0.02; done; echo bad >&2; echo end; exit 7",
         go.display()
@@ -134,14 +123,10 @@ fn what_a_program_writes_is_printed() {
 
 #[test]
 fn what_has_exited_holds_no_descriptor() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let daemon = Daemon::start();
+    let Some(daemon) = Daemon::start("descriptors") else { return };
     daemon.ask(&["cell", "allocate", "short"]);
     let descriptors = || {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.process.id())).expect("the daemon runs");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.auraed.pid())).expect("the daemon runs");
         open.count()
     };
     let before = descriptors();
@@ -154,12 +139,8 @@ fn what_has_exited_holds_no_descriptor() {
 
 #[test]
 fn isolated_cells_leave_nothing() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let daemon = Daemon::start();
-    let pid = daemon.process.id();
+    let Some(daemon) = Daemon::start("isolated") else { return };
+    let pid = daemon.auraed.pid();
     let entries = |folder: &str| std::fs::read_dir(folder).expect("the daemon runs").flatten();
     let descriptors = || entries(&format!("/proc/{pid}/fd")).count();
     let mounts = || {
@@ -198,14 +179,12 @@ fn isolated_cells_leave_nothing() {
 /// An update replaces the file of a daemon that runs.
 #[test]
 fn an_init_is_of_the_daemon_that_runs() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
     let copy = std::env::temp_dir().join(format!("auraed-copy-{}", std::process::id()));
     std::fs::copy(env!("CARGO_BIN_EXE_auraed"), &copy).expect("a copy");
-    let daemon = Daemon::start_as(&copy);
+    let auraed = Auraed::start_program(&copy, "copy", |_| ());
     std::fs::remove_file(&copy).expect("it is there");
+    let Some(auraed) = auraed else { return };
+    let daemon = Daemon { auraed };
     daemon.ask(&["cell", "allocate", "web", "--isolate-process"]);
     daemon.ask(&["cell", "free", "web"]);
 }
@@ -231,11 +210,7 @@ fn groups_below(group: &str) -> Vec<PathBuf> {
 
 #[test]
 fn a_daemon_that_is_stopped_frees_more_cells_than_its_queue_holds() {
-    if !geteuid().is_root() {
-        eprintln!("skipped: cells are control groups, which only root may make");
-        return;
-    }
-    let mut daemon = Daemon::start();
+    let Some(daemon) = Daemon::start("many") else { return };
     let names: Vec<String> = (0..300).map(|number| format!("cell-{number}")).collect();
     for name in &names {
         daemon.ask(&["cell", "allocate", name]);
@@ -245,38 +220,21 @@ fn a_daemon_that_is_stopped_frees_more_cells_than_its_queue_holds() {
     let groups = std::fs::read_to_string(process.join("cgroup")).expect("the process runs");
     let slice = slice_of("cell-299", &groups);
     assert!(groups_below(&slice).len() >= 300, "the cells");
-    kill(Pid::from_raw(i32::try_from(daemon.process.id()).expect("a pid")), Signal::SIGHUP).expect("it runs");
-    let ended = within_patience(|| daemon.process.try_wait().expect("it is ours"));
+    kill(Pid::from_raw(daemon.auraed.pid()), Signal::SIGHUP).expect("it runs");
+    let ended = within_patience(|| daemon.auraed.has_ended());
     assert!(ended.success(), "{ended}");
     assert!(!process.exists(), "{} is left", process.display());
     assert_eq!(groups_below(&slice), Vec::<PathBuf>::new());
 }
 
-/// The real `auraed` in a directory of its own.
+/// The real `auraed`, and `aer` to talk to it.
 struct Daemon {
-    directory: PathBuf,
-    process: Child,
+    auraed: Auraed,
 }
 
 impl Daemon {
-    fn start() -> Self {
-        Self::start_as(Path::new(env!("CARGO_BIN_EXE_auraed")))
-    }
-
-    fn start_as(program: &Path) -> Self {
-        // Threads of one test process run side by side.
-        let name = format!("aer-walk-{}-{:?}", std::process::id(), std::thread::current().id());
-        let directory = std::env::temp_dir().join(name.replace(['(', ')'], "-"));
-        std::fs::create_dir(&directory).expect("a new directory");
-        let process = Command::new(program)
-            .arg("--runtime-dir")
-            .arg(&directory)
-            .env_remove("AURAE_SOCKET")
-            .spawn()
-            .expect("auraed starts");
-        let daemon = Self { directory, process };
-        within_patience(|| daemon.aer(&["discover"]).status.success().then_some(()));
-        daemon
+    fn start(test: &str) -> Option<Self> {
+        Auraed::start(test, |_| ()).map(|auraed| Self { auraed })
     }
 
     fn aer(&self, arguments: &[&str]) -> std::process::Output {
@@ -286,7 +244,7 @@ impl Daemon {
     fn aer_text(&self, arguments: &[&str]) -> std::process::Output {
         Command::new(env!("CARGO_BIN_EXE_aer"))
             .args(arguments)
-            .env("AURAE_RUNTIME_DIR", &self.directory)
+            .env("AURAE_RUNTIME_DIR", &self.auraed.directory)
             .env_remove("AURAE_SOCKET")
             .output()
             .expect("aer runs")
@@ -306,26 +264,6 @@ impl Daemon {
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{arguments:?}");
         let error: Value = serde_json::from_slice(&output.stderr).expect("the error is JSON");
         error["code"].as_str().expect("a code").to_owned()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let pid = i32::try_from(self.process.id()).expect("pids are positive");
-        let ended = matches!(self.process.try_wait(), Ok(Some(status)) if status.success());
-        let stopped = ended
-            || kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok_and(|()| {
-                // Not `wait`: a daemon that does not stop must not hang the tests.
-                let begin = Instant::now();
-                while begin.elapsed() < PATIENCE && matches!(self.process.try_wait(), Ok(None)) {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                matches!(self.process.try_wait(), Ok(Some(status)) if status.success())
-            });
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
-        assert!(stopped || std::thread::panicking(), "auraed did not stop cleanly");
     }
 }
 

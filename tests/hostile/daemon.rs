@@ -1,65 +1,39 @@
 //! The daemon under test, its clients, and the kernel's view of its cells. All of it ends with the test, however that
 //! ends.
 
+#[path = "../common/under_test.rs"]
+mod under_test;
+
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::net::UnixStream;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auraed::client::Channel;
 use auraed::grpc::status::Status;
 use auraed::proto::CellServiceClient;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::runtime::CellsConfig;
-use auraed::transport::listen::Address;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use smol::Executor;
-
-/// Far more than anything here takes, on an emulated machine too; ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use under_test::PATIENCE;
+use under_test::{Auraed, eventually_async};
 
 /// What a call that waits for nothing is given, while others are served. A hundredth would do on a machine that is not
 /// emulated and has nothing else to do.
 pub const PROMPT: Duration = Duration::from_secs(30);
 
 pub struct Daemon {
-    process: Child,
-    directory: PathBuf,
+    auraed: Auraed,
     slice: String,
 }
 
 impl Daemon {
     /// `None`, and a reason on standard error, when this process may not make cgroups.
     pub fn start(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-            eprintln!("skipped: cells are control groups, which only root may make");
-            return None;
-        }
-        let directory = std::env::temp_dir().join(format!("aurae-hostile-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("a new directory");
-        let log = File::create(directory.join("log")).expect("a log");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
-            .env_clear()
-            .args(["--stop-grace-ms", "500", "-r"])
-            .arg(&directory)
-            .arg("-l")
-            .arg(directory.join("library"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("auraed runs");
-        let canonical = directory.canonicalize().expect("it is there");
+        let auraed = Auraed::start(test, |command| _ = command.args(["--stop-grace-ms", "500"]))?;
+        let canonical = auraed.directory.canonicalize().expect("it is there");
         let slice = CellsConfig::for_runtime_dir(&canonical).slice;
-        let daemon = Self { process, directory, slice };
-        eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
-        // It listens before it has made its cgroups, and answers when it has.
-        daemon.client().list();
-        Some(daemon)
+        Some(Self { auraed, slice })
     }
 
     pub fn client(&self) -> Client {
@@ -69,18 +43,12 @@ impl Daemon {
     /// One whose calls have this deadline.
     pub fn client_with(&self, deadline: Duration) -> Client {
         let executor = Executor::new();
-        let address = Address::Unix(self.socket());
-        let connect = Channel::connect(&address, Some(deadline), &executor);
-        let channel = smol::block_on(executor.run(connect)).expect("connect");
+        let channel = smol::block_on(executor.run(self.auraed.connect(&executor, Some(deadline))));
         Client { executor, channel }
     }
 
     pub fn pid(&self) -> i32 {
-        self.process.id().try_into().expect("a pid")
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.join("aurae.sock")
+        self.auraed.pid()
     }
 
     /// The cell's directories in all hierarchies. The daemon's own group tells where they are.
@@ -110,32 +78,7 @@ impl Daemon {
 
     /// A file of this name, which goes with the daemon.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Our own child, which has not been waited for.
-        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
-        let begin = Instant::now();
-        let mut ended = None;
-        while ended.is_none() && begin.elapsed() < PATIENCE {
-            ended = self.process.try_wait().expect("our child");
-            pause();
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if std::thread::panicking() {
-            eprintln!("the daemon's log:\n{}", self.log());
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-        let stopped = ended.is_some_and(|status| status.success());
-        assert!(stopped || std::thread::panicking(), "auraed did not stop properly: {ended:?}");
+        self.auraed.file(name)
     }
 }
 
@@ -251,11 +194,7 @@ pub fn has_ended(pid: i32) -> bool {
 }
 
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        pause();
-    }
+    smol::block_on(eventually_async(what, async || is_so()));
 }
 
 pub fn pause() {

@@ -1,60 +1,35 @@
 //! The daemon under test, its clients, and their streams. All of it ends with the test, however that ends.
 
+#[path = "../common/under_test.rs"]
+mod under_test;
+
 use std::fs::{self, File};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use auraed::client::Channel;
 use auraed::grpc::status::Status;
 use auraed::proto::aurae::observe::v0::*;
 use auraed::proto::aurae::runtime::v0::*;
 use auraed::proto::{CellServiceClient, Items, ObserveServiceClient};
-use auraed::transport::listen::Address;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use smol::Executor;
 use smol::stream::StreamExt;
-
-/// Far more than anything here takes, on a machine that does ten other things, too; ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub use under_test::PATIENCE;
+use under_test::{Auraed, eventually_async};
 
 /// The cell that each daemon has.
 pub const CELL: &str = "web";
 
 pub struct Daemon {
-    process: Child,
-    directory: PathBuf,
-    /// A second signal would cut its end short.
-    is_terminated: AtomicBool,
+    auraed: Auraed,
 }
 
 impl Daemon {
     /// With a cell. `None`, and a reason on standard error, when this process may not make cgroups.
     pub fn start(test: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
-            eprintln!("skipped: cells are control groups, which only root may make");
-            return None;
-        }
-        let directory = std::env::temp_dir().join(format!("aurae-logs-{}-{test}", std::process::id()));
-        fs::create_dir(&directory).expect("a new directory");
-        let log = File::create(directory.join("log")).expect("a log");
-        let process = Command::new(env!("CARGO_BIN_EXE_auraed"))
-            .env_clear()
-            // Long enough for a shell to say its last words on a busy machine.
-            .args(["--stop-grace-ms", "30000", "-r"])
-            .arg(&directory)
-            .arg("-l")
-            .arg(directory.join("library"))
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("auraed runs");
-        let daemon = Self { process, directory, is_terminated: AtomicBool::new(false) };
-        eventually("auraed listens", || UnixStream::connect(daemon.socket()).is_ok());
+        // Long enough for a shell to say its last words on a busy machine.
+        let auraed = Auraed::start(test, |command| _ = command.args(["--stop-grace-ms", "30000"]))?;
+        let daemon = Self { auraed };
         let cell = Some(Cell { name: CELL.to_owned(), ..Cell::default() });
         let request = CellServiceAllocateRequest { cell };
         daemon.client().cells(async |cells| cells.allocate(&request).await).expect("allocate");
@@ -71,22 +46,16 @@ impl Daemon {
     /// One whose calls, streams too, have this deadline.
     pub fn client_with(&self, deadline: Duration) -> Client {
         let executor = Executor::new();
-        let address = Address::Unix(self.socket());
-        let connect = Channel::connect(&address, Some(deadline), &executor);
-        let channel = smol::block_on(executor.run(connect)).expect("connect");
+        let channel = smol::block_on(executor.run(self.auraed.connect(&executor, Some(deadline))));
         Client { executor, channel }
     }
 
     pub fn pid(&self) -> i32 {
-        self.process.id().try_into().expect("a pid")
+        self.auraed.pid()
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.file("aurae.sock")
+        self.auraed.file(name)
     }
 
     /// A line of shell that waits until [`Daemon::go`].
@@ -109,11 +78,7 @@ impl Daemon {
 
     /// Begins to stop.
     pub fn terminate(&self) {
-        if self.is_terminated.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        // Our own child, which has not been waited for.
-        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGTERM);
+        self.auraed.terminate();
     }
 
     /// Begins to count anew what `VmHWM` is the most of (proc(5), `clear_refs`).
@@ -127,27 +92,6 @@ impl Daemon {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel counts it");
         let kib: usize = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().expect("a number");
         kib << 10
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.terminate();
-        let begin = Instant::now();
-        let mut ended = None;
-        while ended.is_none() && begin.elapsed() < PATIENCE {
-            ended = self.process.try_wait().expect("our child");
-            pause();
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(self.file("log")).unwrap_or_default();
-            eprintln!("the daemon's log:\n{log}");
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-        let stopped = ended.is_some_and(|status| status.success());
-        assert!(stopped || std::thread::panicking(), "auraed did not stop properly: {ended:?}");
     }
 }
 
@@ -304,11 +248,7 @@ pub fn is_gone(pid: i32) -> bool {
 }
 
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        pause();
-    }
+    smol::block_on(eventually_async(what, async || is_so()));
 }
 
 pub fn pause() {
