@@ -574,7 +574,7 @@ fn a_daemon_stops_however_many_ends_wait() {
         }
         let mut stops = Vec::new();
         eventually_async("all places are taken", async || {
-            for channel in channels.iter().flat_map(|channel| std::iter::repeat_n(channel, 10)).cloned() {
+            for channel in channels.iter().flat_map(|channel| std::iter::repeat_n(channel.clone(), 10)) {
                 let stop = async move { stop_in(&channel, "web", "job", Some(3_600_000)).await };
                 stops.push(daemon.executor.spawn(stop));
             }
