@@ -251,7 +251,9 @@ fn clone_child(frame: &Frame<'_>) -> Result<Cloned, Errno> {
 /// All three share our memory, and the envoy stands still while its child does as we do while the envoy does.
 fn clone_by_envoy(frame: &Frame<'_>) -> Result<Cloned, SpawnError> {
     let (outer, inner) = (Stack::new().map_err(not_made)?, Stack::new().map_err(not_made)?);
-    let envoy = Envoy { frame, stack: &inner, pid: 0.into(), pidfd: (-1).into() };
+    // SAFETY: no arguments, and nothing is changed.
+    let maker = unsafe { libc::getpid() };
+    let envoy = Envoy { frame, stack: &inner, maker, pid: 0.into(), pidfd: (-1).into() };
     let birth = Birth { cgroup: None, flags: libc::CLONE_FILES };
     check("clone the envoy").map_err(not_made)?;
     let made = {
@@ -283,6 +285,8 @@ struct Envoy<'a> {
     frame: &'a Frame<'a>,
     /// Of its child.
     stack: &'a Stack,
+    /// Our pid.
+    maker: libc::pid_t,
     /// Of its child, as we see it: the envoy is in our pid namespace.
     pid: AtomicI32,
     pidfd: AtomicI32,
@@ -296,6 +300,12 @@ extern "C" fn envoy_main(envoy: *mut libc::c_void) -> libc::c_int {
     // It shares our table of descriptors, and with it would keep our locks when we are killed and its child stands still.
     // SAFETY: an integer, which changes this process alone. It cannot fail: SIGKILL is a signal (prctl(2)).
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) };
+    // SAFETY: no arguments, and nothing is changed.
+    if unsafe { libc::getppid() } != envoy.maker {
+        // We died before that, and no signal will come.
+        // SAFETY: as at the end.
+        unsafe { libc::_exit(0) }
+    }
     let entered = frame.at(Step::EnterNamespaces).and_then(|()| frame.plan.namespaces.enter());
     let made = entered.and_then(|()| {
         frame.at(Step::Clone)?;
