@@ -43,11 +43,10 @@ pub fn run(config: &Config, log: Arc<Feed>) -> Result<(), String> {
     // First of all: every thread inherits the mask, so that signals arrive at the descriptor only.
     let signals = Signals::block().map_err(|error| format!("cannot take over signals: {error}"))?;
     let _lock = lock(&config.runtime_dir)?;
-    // All are bound before anything is made that would have to be undone, and none accepts before all is ready.
-    let listeners: Vec<Listener> =
-        config.sockets.iter().cloned().map(Listener::bind).collect::<Result<_, _>>()?;
     let pool = Pool::start().map_err(|error| format!("cannot start the pool: {error}"))?;
     let cells = Arc::new(open_cells(config)?);
+    // By now what a daemon that was killed had been about to start is gone, which may have had our addresses still.
+    let listeners = bind(config).inspect_err(|_| close(&cells))?;
     let settled = pool.clone();
     let events = EventLog::new();
     cells.send_events_to(events.clone());
@@ -131,6 +130,18 @@ fn open_cells(config: &Config) -> Result<Cells, String> {
         ..CellsConfig::for_runtime_dir(&canonical)
     };
     Cells::open(config).map_err(|error| error.to_string())
+}
+
+/// All of them, or none. None accepts before all is ready.
+fn bind(config: &Config) -> Result<Vec<Listener>, String> {
+    config.sockets.iter().cloned().map(Listener::bind).collect()
+}
+
+/// For a daemon that does not come to serving.
+fn close(cells: &Cells) {
+    if let Err(error) = cells.close() {
+        log::warn!("the daemon's own cgroups stay behind: {error}");
+    }
 }
 
 struct Daemon {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 /// Longer than anything here takes, so that only a failure waits for so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A start takes milliseconds; what takes longer stands still.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 
-/// Runtime directory, socket and logs of one test.
-struct Place(PathBuf);
+/// Runtime directory, sockets and logs of one test, and its number.
+struct Place(PathBuf, u8);
 
 /// A daemon that is killed with the test.
 struct Daemon<'a> {
@@ -27,17 +28,26 @@ impl Place {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("auraed-locks-{}-{name}", std::process::id()));
         fs::create_dir(&path).expect("the name is new");
-        Self(path)
+        static NUMBER: AtomicU8 = AtomicU8::new(1);
+        Self(path, NUMBER.fetch_add(1, Ordering::Relaxed))
     }
 
     fn runtime_dir(&self) -> PathBuf {
         self.0.join("run")
     }
 
+    /// In the loopback network, and nobody else's.
+    fn address(&self) -> String {
+        let [high, low] = u16::try_from(std::process::id() % 0xfffe + 1).expect("it is small").to_be_bytes();
+        format!("127.{}.{high}.{low}:4739", self.1)
+    }
+
     fn daemon(&self, log: &str) -> Daemon<'_> {
         let log = File::create(self.0.join(log)).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_auraed"));
         command.env_clear().arg("--runtime-dir").arg(self.runtime_dir()).stderr(log);
+        command.args(["--insecure-tcp", "--socket", &self.address()]).arg("--socket");
+        command.arg(self.runtime_dir().join("aurae.sock"));
         let process = command.spawn().expect("auraed has been built with this test");
         Daemon { place: self, process }
     }
