@@ -28,7 +28,7 @@ pub struct Tree {
     places: [Place; Controller::ALL.len()],
     counters: Counters,
     #[expect(dead_code, reason = "held for its drop")]
-    claim: Option<Lock>,
+    claim: Lock,
 }
 
 /// Where a controller is.
@@ -85,7 +85,10 @@ impl Tree {
         };
         let places = Controller::ALL.map(place);
         let counters = Counters::default();
-        let claim = claim(&tracking)?;
+        let Some(claim) = claim(&tracking)? else {
+            // Another daemon has swept it away meanwhile.
+            return Err(Error::SliceInUse { path: tracking.path().to_owned(), pid: 0 });
+        };
         let mut tree = Self { unified: hierarchies.unified, tracking, places, counters, claim };
         tree.make_v1(&mut made, Path::new(""))?;
         tree.fill_cpuset()?;
