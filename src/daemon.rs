@@ -81,8 +81,8 @@ fn lock(runtime_dir: &Path) -> Result<Lock, String> {
     let path = runtime_dir.join("auraed.lock");
     // Whoever restarts a daemon may do so before the one that was killed is gone.
     Lock::take(open_lock(&path)?, LOCK_TIMEOUT, LOCK_RETRY_DELAY).map_err(|error| match error {
-        LockError::Held(pid) => format!(
-            "another auraed runs on {}, process {pid}; stop it, or give this one another --runtime-dir",
+        LockError::Held(holder) => format!(
+            "another auraed runs on {}, {holder}; stop it, or give this one another --runtime-dir",
             runtime_dir.display()
         ),
         LockError::Failed(errno) => failed(errno.into()),

@@ -6,6 +6,7 @@ use crate::limits::{
     CELLS_MAX, EXECUTABLES_MAX, EXECUTABLES_PER_CELL_MAX, FREEZE_TIMEOUT, RESTART_BYTES_HELD_MAX,
     START_TIMEOUT,
 };
+use crate::sys::lock::Holder;
 use crate::sys::spawn::{SpawnError, Step};
 use nix::errno::Errno;
 use std::io;
@@ -156,9 +157,9 @@ pub enum Error {
     #[error("no process can enter the cgroups below {path}: {why}; start this daemon in a cgroup of its own")]
     NoDomain { path: PathBuf, why: &'static str },
     #[error(
-        "{path} belongs to another auraed that runs, process {pid}, whose runtime directory somebody has removed; stop it, or give this one another --runtime-dir"
+        "{path} belongs to another auraed that runs, {holder}, whose runtime directory somebody has removed; stop it, or give this one another --runtime-dir"
     )]
-    SliceInUse { path: PathBuf, pid: i32 },
+    SliceInUse { path: PathBuf, holder: Holder },
     #[error("{path} still has processes of an earlier run after SIGKILL; end them, then start again")]
     SweepFailed { path: PathBuf },
     #[error("cannot make {0} ready: {1}")]

@@ -7,6 +7,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use std::fmt;
 use std::fs::File;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,9 +19,25 @@ pub struct Lock(#[expect(dead_code, reason = "held for its drop")] File);
 /// Why there is no lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockError {
-    /// This process has it; 0 for one that our pid namespace does not show, or that has just let go of it.
-    Held(i32),
+    Held(Holder),
     Failed(Errno),
+}
+
+/// The process that has a lock, by its pid; 0 for one that our pid namespace does not show, or that has just let go of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder(i32);
+
+impl Holder {
+    pub const UNKNOWN: Self = Self(0);
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("a process that cannot be seen from here"),
+            pid => write!(f, "process {pid}"),
+        }
+    }
 }
 
 impl Lock {
@@ -41,11 +58,11 @@ impl Lock {
     }
 }
 
-fn holder(file: &File) -> i32 {
+fn holder(file: &File) -> Holder {
     let mut lock = whole_file();
     match fcntl(file, FcntlArg::F_GETLK(&mut lock)) {
-        Ok(_) if i32::from(lock.l_type) != libc::F_UNLCK => lock.l_pid,
-        _ => 0,
+        Ok(_) if i32::from(lock.l_type) != libc::F_UNLCK => Holder(lock.l_pid),
+        _ => Holder::UNKNOWN,
     }
 }
 

@@ -19,7 +19,7 @@ pub fn claim(base: &Group) -> Result<Option<Lock>, Error> {
         Err(error) => return Err(Error::file("open", path, &error)),
     };
     Lock::take(file, LOCK_TIMEOUT, LOCK_RETRY_DELAY).map(Some).map_err(|error| match error {
-        LockError::Held(pid) => Error::SliceInUse { path: base.path().to_owned(), pid },
+        LockError::Held(holder) => Error::SliceInUse { path: base.path().to_owned(), holder },
         LockError::Failed(errno) => Error::File { verb: "lock", path, errno },
     })
 }

@@ -16,7 +16,7 @@ use super::setting::{self, Format, Setting};
 use super::settings::{self, Directory, settings};
 use super::usage::{Counters, Reading};
 use super::{Version, sweep};
-use crate::sys::lock::Lock;
+use crate::sys::lock::{Holder, Lock};
 use std::path::{Path, PathBuf};
 
 /// Our subtree of each hierarchy.
@@ -87,7 +87,7 @@ impl Tree {
         let counters = Counters::default();
         let Some(claim) = claim(&tracking)? else {
             // Another daemon has swept it away meanwhile.
-            return Err(Error::SliceInUse { path: tracking.path().to_owned(), pid: 0 });
+            return Err(Error::SliceInUse { path: tracking.path().to_owned(), holder: Holder::UNKNOWN });
         };
         let mut tree = Self { unified: hierarchies.unified, tracking, places, counters, claim };
         tree.make_v1(&mut made, Path::new(""))?;
